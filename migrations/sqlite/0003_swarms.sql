@@ -1,0 +1,46 @@
+-- The last numbers of a torrent's swarm. No row: nobody has announced yet, and nothing is known.
+create table swarms (
+    torrent_id integer not null primary key references torrents (id),
+    seeders integer not null,
+    leechers integer not null,
+    -- Ours and monotonic: once per member and torrent.
+    completed integer not null,
+    updated_at integer not null
+) strict;
+create index swarms_updated on swarms (updated_at);
+
+-- One packed row per torrent and day of samples (src/tracker/history.rs).
+create table swarm_history (
+    torrent_id integer not null references torrents (id),
+    -- Days since 1970-01-01 UTC.
+    day integer not null,
+    samples blob not null,
+    primary key (torrent_id, day)
+) strict;
+
+-- What a member moved on a torrent, over all announce sessions.
+create table transfers (
+    torrent_id integer not null references torrents (id),
+    user_id integer not null references users (id),
+    uploaded integer not null,
+    downloaded integer not null,
+    completed_at integer,
+    first_at integer not null,
+    last_at integer not null,
+    primary key (torrent_id, user_id)
+) strict;
+create index transfers_user on transfers (user_id, last_at);
+
+-- The last totals a client reported, so that the next announce counts only the difference,
+-- also after a restart. Written in the same transaction as the sums they went into.
+create table announce_sessions (
+    torrent_id integer not null references torrents (id),
+    user_id integer not null references users (id),
+    peer_id blob not null,
+    client_key text not null,
+    uploaded integer not null,
+    downloaded integer not null,
+    last_at integer not null,
+    primary key (torrent_id, user_id, peer_id, client_key)
+) strict;
+create index announce_sessions_last on announce_sessions (last_at);

@@ -1,0 +1,121 @@
+//! The application: what every request shares, how it is built, and how it runs and stops.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, web};
+use anyhow::Context;
+use parking_lot::RwLock;
+
+use crate::accounts::passwords::Passwords;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::db::Db;
+use crate::error::Error;
+use crate::secrets::Secrets;
+use crate::settings::{self, Settings};
+use crate::web::assets;
+use crate::web::cookies::{self, Https};
+use crate::web::errors::{self, RequestId};
+use crate::web::render::{Frame, Templates};
+
+pub struct App {
+    pub config: Config,
+    pub db: Db,
+    pub clock: Clock,
+    pub secrets: Secrets,
+    pub templates: Templates,
+    pub passwords: Passwords,
+    /// `None` until the site is set up. Changed here at once, and each second for what other nodes change.
+    settings: RwLock<Option<Arc<Settings>>>,
+    /// What stands in for settings before set-up.
+    unset: Arc<Settings>,
+}
+
+impl App {
+    /// Opens everything; migrates the database; serves nothing yet.
+    pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let data_dir = &config.server.data_dir;
+        std::fs::create_dir_all(data_dir)
+            .with_context(|| format!("creating the data directory {}", data_dir.display()))?;
+        let secrets = Secrets::load(&config.accounts.session_key.0, data_dir)?;
+        let db = Db::open(&config.database_url(), config.database.connections).await?;
+        db.migrate().await?;
+        let settings = settings::queries::find(&mut db.read().await?).await?;
+        Ok(Self {
+            templates: Templates::load(clock.clone())?,
+            passwords: Passwords::new(&config.accounts)?,
+            settings: RwLock::new(settings.map(Arc::new)),
+            unset: Arc::new(Settings::before_setup(format!(
+                "http://{}",
+                config.server.listen
+            ))),
+            config,
+            db,
+            clock,
+            secrets,
+        })
+    }
+
+    /// The application behind a request.
+    pub fn of(req: &HttpRequest) -> Result<web::Data<Self>, Error> {
+        req.app_data::<web::Data<Self>>()
+            .cloned()
+            .ok_or_else(|| Error::Internal(anyhow::anyhow!("no application behind the request")))
+    }
+
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings
+            .read()
+            .clone()
+            .unwrap_or_else(|| self.unset.clone())
+    }
+
+    pub fn is_set_up(&self) -> bool {
+        self.settings.read().is_some()
+    }
+
+    pub fn https(&self) -> Https {
+        Https(self.settings().https())
+    }
+
+    /// Reads the settings row again; called after a change here and each second for changes elsewhere.
+    pub async fn reload_settings(&self) -> anyhow::Result<()> {
+        let found = settings::queries::find(&mut self.db.read().await?).await?;
+        *self.settings.write() = found.map(Arc::new);
+        Ok(())
+    }
+
+    /// The frame of a page for somebody unknown.
+    pub fn guest_frame(&self, req: &HttpRequest) -> Frame {
+        let settings = self.settings();
+        let theme = req.cookie(cookies::THEME).map(|c| c.value().to_owned());
+        Frame {
+            site_name: settings.site_name.clone(),
+            title: String::new(),
+            theme: theme
+                .filter(|t| matches!(t.as_str(), "light" | "dark"))
+                .unwrap_or_else(|| "auto".to_owned()),
+            path: errors::here(req),
+            csrf: String::new(),
+            asset: assets::URLS.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            request_id: request_id(req),
+            listing_url: "/torrents",
+            viewer: None,
+            registration: settings.registration.as_str().to_owned(),
+            guests_may_look: settings.may_look(None),
+            search_words: String::new(),
+            flash: Vec::new(),
+            section: "",
+            elapsed_ms: None,
+        }
+    }
+}
+
+fn request_id(req: &HttpRequest) -> String {
+    use actix_web::HttpMessage;
+    req.extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default()
+}

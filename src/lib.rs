@@ -1,0 +1,30 @@
+//! Seedbank, a torrent index with a tracker inside. The map of the house:
+
+/// The application every request shares; building, running, stopping.
+pub mod app;
+/// Defaults, `seedbank.toml`, environment.
+pub mod config;
+/// What can go wrong in a request.
+pub mod error;
+/// Every URL of the site, with who may reach it.
+pub mod routes;
+/// Keys and tokens of this installation.
+pub mod secrets;
+
+/// The time, as a value.
+pub mod clock;
+/// SQLite and Postgres behind one type.
+pub mod db;
+/// Row ids as types.
+pub mod ids;
+
+/// Bencode, metainfo, infohashes, magnets: no I/O.
+pub mod bittorrent;
+
+/// Who somebody is and what they may do.
+pub mod accounts;
+/// The site's settings.
+pub mod settings;
+
+/// Rendering, forms, errors, headers, assets: names no feature.
+pub mod web;

@@ -1,0 +1,48 @@
+//! Every URL of the site, grouped as the site is, with who may reach it. The only file that knows all features.
+
+use actix_web::web::ServiceConfig;
+
+/// Who may reach a route; the handler's extractor is what enforces it, a test compares the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, also before the site is set up.
+    Anyone,
+    /// Whoever may look: members, or everyone where the settings say so.
+    Viewer,
+    /// Whoever may download.
+    Downloader,
+    Member,
+    Uploader,
+    Moderator,
+    Admin,
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    pub method: &'static str,
+    pub pattern: &'static str,
+    pub access: Access,
+}
+
+macro_rules! routes {
+    ($($method:ident $pattern:literal, $access:ident => $handler:path;)+) => {
+        /// The table as data: the tests walk it by role and ownership.
+        pub const ROUTES: &[Route] = &[
+            $(Route { method: stringify!($method), pattern: $pattern, access: Access::$access }),+
+        ];
+
+        /// The table as the router.
+        pub fn configure(site: &mut ServiceConfig) {
+            $(site.route($pattern, actix_web::web::$method().to($handler));)+
+        }
+    };
+}
+
+use crate::web::assets;
+
+routes! {
+    // Files of the interface.
+    get "/static/{hash}/{name:.*}", Anyone => assets::file;
+    get "/favicon.ico", Anyone => assets::favicon;
+}

@@ -1,0 +1,216 @@
+//! Errors as answers: HTML for people, JSON under `/api`, XML under `/torznab` and `/rss`. The cause is logged
+//! here, once; the answer never carries it.
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError};
+use serde::Serialize;
+
+use super::redirect;
+use super::render::{Frame, Page};
+use crate::app::App;
+use crate::error::Error;
+
+/// Names the request in the page, in the `x-request-id` header and in the log.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// Built by the first extractor that knows the viewer, so that an error page keeps its header.
+pub struct KnownFrame(pub Frame);
+
+#[derive(Serialize)]
+struct ErrorPage {
+    status: u16,
+    heading: &'static str,
+    sentence: String,
+    request_id: String,
+    back_url: Option<String>,
+}
+
+impl Page for ErrorPage {
+    const TEMPLATE: &'static str = "errors/error.html";
+    fn title(&self) -> String {
+        self.heading.to_owned()
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.status()
+    }
+
+    // The middleware below writes the body: only it knows the request.
+    fn error_response(&self) -> HttpResponse {
+        HttpResponse::new(self.status())
+    }
+}
+
+/// Turns every error, ours or the framework's, into an answer somebody can read.
+pub async fn render_errors(
+    req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<EitherBody<BoxBody>>, actix_web::Error> {
+    let request = req.request().clone();
+    let answered = next.call(req).await;
+    let response = match answered {
+        Ok(response) => response,
+        Err(error) => {
+            let answer = answer(
+                &request,
+                error.as_error::<Error>(),
+                error.as_response_error().status_code(),
+                &error,
+            );
+            return Ok(ServiceResponse::new(request, answer).map_into_right_body());
+        }
+    };
+    let status = response.status();
+    let needs_body = status.is_client_error() || status.is_server_error();
+    let Some(error) = response.response().error().filter(|_| needs_body) else {
+        // A bare 404 or 405 of the router has no error and no body.
+        let bare = needs_body && !response.headers().contains_key(header::CONTENT_TYPE);
+        if bare {
+            let answer = answer(&request, None, status, &status);
+            return Ok(response.into_response(answer).map_into_right_body());
+        }
+        return Ok(response.map_into_boxed_body().map_into_left_body());
+    };
+    let answer = answer(&request, error.as_error::<Error>(), status, error);
+    Ok(response.into_response(answer).map_into_right_body())
+}
+
+fn answer(
+    req: &HttpRequest,
+    error: Option<&Error>,
+    status: StatusCode,
+    cause: &dyn std::fmt::Display,
+) -> HttpResponse {
+    match error {
+        Some(Error::Internal(cause)) => {
+            tracing::error!(cause = format!("{cause:#}"), "request failed")
+        }
+        Some(_) => {}
+        None if status.is_server_error() => tracing::error!(%cause, "request failed"),
+        None => {}
+    }
+    let path = req.path();
+    let wants_html =
+        !path.starts_with("/api/") && !path.starts_with("/torznab") && !path.starts_with("/rss");
+    if matches!(error, Some(Error::Unauthenticated)) && wants_html {
+        let next = if req.method() == Method::GET {
+            here(req)
+        } else {
+            "/".to_owned()
+        };
+        return redirect::to(&format!("/login?next={}", super::filters::urlencode(&next)));
+    }
+    let sentence = match error {
+        Some(error) => error.to_string(),
+        None => sentence(status).to_owned(),
+    };
+    let mut builder = HttpResponse::build(status);
+    builder.insert_header((header::CACHE_CONTROL, "no-store"));
+    if let Some(seconds) = error.and_then(Error::retry_after_s) {
+        builder.insert_header((header::RETRY_AFTER, seconds.to_string()));
+    }
+    let request_id = req
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone())
+        .unwrap_or_default();
+    if path.starts_with("/api/") {
+        return builder.json(serde_json::json!({ "error": sentence, "request_id": request_id }));
+    }
+    if !wants_html {
+        let description = ammonia::clean_text(&sentence);
+        return builder.content_type("application/xml; charset=utf-8").body(format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<error code=\"900\" description=\"{description}\"/>\n"
+        ));
+    }
+    let page = ErrorPage {
+        status: status.as_u16(),
+        heading: heading(status),
+        sentence,
+        request_id,
+        back_url: back(req),
+    };
+    match html(req, &page) {
+        Ok(html) => builder.content_type("text/html; charset=utf-8").body(html),
+        Err(cause) => {
+            tracing::error!(cause = format!("{cause:#}"), "the error page itself failed");
+            builder
+                .content_type("text/plain; charset=utf-8")
+                .body(page.sentence)
+        }
+    }
+}
+
+fn html(req: &HttpRequest, page: &ErrorPage) -> anyhow::Result<String> {
+    let app = App::of(req)?;
+    let known = req
+        .extensions()
+        .get::<KnownFrame>()
+        .map(|known| known.0.clone());
+    let mut frame = known.unwrap_or_else(|| app.guest_frame(req));
+    frame.title = page.title();
+    frame.flash.clear();
+    app.templates.render(ErrorPage::TEMPLATE, &frame, page)
+}
+
+/// The page a failed form came from, if it is one of ours.
+fn back(req: &HttpRequest) -> Option<String> {
+    let referer = req.headers().get(header::REFERER)?.to_str().ok()?;
+    let url = url::Url::parse(referer).ok()?;
+    let host = req.headers().get(header::HOST)?.to_str().ok()?;
+    let same = url.host_str().is_some_and(|h| match url.port() {
+        Some(port) => host == format!("{h}:{port}"),
+        None => host == h,
+    });
+    same.then(|| {
+        redirect::local(&format!(
+            "{}{}",
+            url.path(),
+            url.query().map(|q| format!("?{q}")).unwrap_or_default()
+        ))
+    })
+}
+
+pub fn here(req: &HttpRequest) -> String {
+    req.uri()
+        .path_and_query()
+        .map_or_else(|| "/".to_owned(), |p| redirect::local(p.as_str()))
+}
+
+fn heading(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "That request makes no sense",
+        401 => "Log in first",
+        403 => "Not allowed",
+        404 => "Nothing here",
+        405 => "Not like that",
+        409 => "Already there",
+        410 => "Gone",
+        413 => "Too large",
+        415 => "Not that kind of data",
+        422 => "Not quite",
+        429 => "Slow down",
+        503 => "Busy",
+        s if s >= 500 => "Something broke",
+        _ => "That did not work",
+    }
+}
+
+fn sentence(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        404 => "There is nothing here. It may have moved, or the address may have a slip in it.",
+        405 => "This address does not take that kind of request.",
+        408 => "The request took too long to arrive.",
+        413 => "That is larger than this site takes.",
+        s if s >= 500 => {
+            "Something went wrong here. It has been logged; try again, and tell the operator if it stays."
+        }
+        _ => "The request could not be understood. Check the address and try again.",
+    }
+}
