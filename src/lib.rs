@@ -30,5 +30,10 @@ pub mod accounts;
 /// The site's settings.
 pub mod settings;
 
+/// Categories: two levels, merged and deleted without losing a torrent.
+pub mod categories;
+/// The log of what was done, and changes that touch many torrents.
+pub mod moderation;
+
 /// Rendering, forms, errors, headers, assets: names no feature.
 pub mod web;

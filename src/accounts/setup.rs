@@ -10,6 +10,7 @@ use super::passwords::{MIN_CHARS, check_new};
 use super::queries::{InsertError, NewUser};
 use super::{Role, UserName, Visit, queries, sessions};
 use crate::app::App;
+use crate::categories;
 use crate::clock::Timestamp;
 use crate::db::{Conn, Tx};
 use crate::error::{Error, Result};
@@ -161,6 +162,7 @@ pub async fn submit(
         Err(InsertError::Database(e)) => return Err(e.into()),
     };
     settings::queries::save(&mut tx, &settings, now).await?;
+    categories::seed_defaults(&mut tx).await?;
     let cookie = sessions::open(app, &mut tx, &visit.req, id, 0).await?;
     tx.commit().await?;
     app.reload_settings().await?;
