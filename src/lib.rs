@@ -34,6 +34,8 @@ pub mod settings;
 pub mod categories;
 /// The log of what was done, and changes that touch many torrents.
 pub mod moderation;
+/// Tags and their aliases.
+pub mod tags;
 
 /// Rendering, forms, errors, headers, assets: names no feature.
 pub mod web;

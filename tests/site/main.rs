@@ -3,5 +3,9 @@
 #[macro_use]
 mod harness;
 
+mod fixtures;
+
 mod accounts;
+mod categories;
 mod migrations;
+mod tags;
