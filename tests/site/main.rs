@@ -4,6 +4,6 @@
 mod harness;
 
 mod accounts;
-
+mod commands;
 mod migrations;
 mod pages;
