@@ -4,4 +4,6 @@
 mod harness;
 
 mod accounts;
+mod commands;
 mod migrations;
+mod pages;
