@@ -27,6 +27,8 @@ pub mod bittorrent;
 
 /// Who somebody is and what they may do.
 pub mod accounts;
+/// The text index: words, facets, pages of ids, swarm numbers in memory.
+pub mod search;
 /// The site's settings.
 pub mod settings;
 

@@ -7,5 +7,7 @@ mod fixtures;
 
 mod accounts;
 mod categories;
+mod commands;
 mod migrations;
+mod pages;
 mod tags;
