@@ -7,3 +7,4 @@ mod accounts;
 mod commands;
 mod migrations;
 mod pages;
+mod torrents;
