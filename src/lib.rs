@@ -38,6 +38,10 @@ pub mod categories;
 pub mod moderation;
 /// Tags and their aliases.
 pub mod tags;
+/// Torrents: in, out, their pages and the listing.
+pub mod torrents;
+/// What Seedbank asks of a tracker, and the one inside.
+pub mod tracker;
 
 /// Rendering, forms, errors, headers, assets: names no feature.
 pub mod web;

@@ -171,6 +171,7 @@ pub async fn submit(
 /// Writes the first settings, with which the site is set up and no link works any more.
 pub async fn open_site(tx: &mut Tx, settings: &Settings, at: Timestamp) -> Result<(), sqlx::Error> {
     clear_links(tx).await?;
+    categories::seed_defaults(tx).await?;
     settings::queries::save(tx, settings, at).await
 }
 

@@ -89,6 +89,22 @@ pub async fn by_id(conn: &mut Conn, id: TagId) -> Result<Option<Tag>, sqlx::Erro
         .await)
 }
 
+/// The tags with these ids, in no order.
+pub async fn by_ids(conn: &mut Conn, ids: &[TagId]) -> Result<Vec<Tag>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    on!(conn, |c: B| {
+        let mut query = QueryBuilder::<B>::new("select id, name from tags where id in (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })
+}
+
 #[derive(sqlx::FromRow)]
 struct Tagged {
     torrent_id: TorrentId,

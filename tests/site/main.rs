@@ -11,3 +11,4 @@ mod commands;
 mod migrations;
 mod pages;
 mod tags;
+mod torrents;
