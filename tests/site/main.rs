@@ -6,8 +6,10 @@ mod harness;
 mod fixtures;
 
 mod accounts;
+mod admin;
 mod categories;
 mod commands;
+mod members;
 mod migrations;
 mod pages;
 mod tags;
