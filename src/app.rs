@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, web};
 use anyhow::Context;
 use parking_lot::RwLock;
 
+use crate::accounts::extract;
 use crate::accounts::passwords::Passwords;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -83,6 +84,14 @@ impl App {
         let found = settings::queries::find(&mut self.db.read().await?).await?;
         *self.settings.write() = found.map(Arc::new);
         Ok(())
+    }
+
+    /// The frame of a page for whoever asks; for somebody unknown where even that cannot be found out.
+    pub async fn frame(&self, req: &HttpRequest) -> Frame {
+        match extract::frame(req).await {
+            Ok(frame) => frame,
+            Err(_) => self.guest_frame(req),
+        }
     }
 
     /// The frame of a page for somebody unknown.

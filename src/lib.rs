@@ -6,10 +6,14 @@ pub mod app;
 pub mod config;
 /// What can go wrong in a request.
 pub mod error;
+/// Background work and its pace.
+pub mod jobs;
 /// Every URL of the site, with who may reach it.
 pub mod routes;
 /// Keys and tokens of this installation.
 pub mod secrets;
+/// The HTTP server and the tasks around it, from start to stop.
+pub mod serve;
 
 /// The time, as a value.
 pub mod clock;

@@ -39,10 +39,25 @@ macro_rules! routes {
     };
 }
 
+use crate::accounts::{login, password, register, setup, theme};
 use crate::web::assets;
 
 routes! {
     // Files of the interface.
     get "/static/{hash}/{name:.*}", Anyone => assets::file;
     get "/favicon.ico", Anyone => assets::favicon;
+    get "/favicon.svg", Anyone => assets::favicon;
+
+    // Accounts.
+    get "/setup/{token}", Anyone => setup::form;
+    post "/setup/{token}", Anyone => setup::submit;
+    get "/login", Anyone => login::form;
+    post "/login", Anyone => login::submit;
+    post "/logout", Member => login::logout;
+    get "/register", Anyone => register::form;
+    post "/register", Anyone => register::submit;
+    get "/invite/{token}", Anyone => register::invited;
+    get "/profile/password", Member => password::form;
+    post "/profile/password", Member => password::submit;
+    post "/theme", Anyone => theme::submit;
 }

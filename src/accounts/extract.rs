@@ -104,6 +104,11 @@ impl Visit {
     }
 }
 
+/// The frame alone, for pages that no handler of ours answers.
+pub async fn frame(req: &HttpRequest) -> Result<Frame> {
+    Ok(visit(req.clone()).await?.frame)
+}
+
 async fn visit(req: HttpRequest) -> Result<Visit> {
     let app = App::of(&req)?;
     let settings = app.settings();

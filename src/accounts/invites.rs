@@ -38,16 +38,28 @@ pub async fn insert(
         .await)
 }
 
-/// Whether the link would still make an account.
-pub async fn is_usable(conn: &mut Conn, token: &str, now: Timestamp) -> Result<bool, sqlx::Error> {
-    const SQL: &str = "select count(*) from invites where token_hash = $1 and used_at is null and revoked_at is null \
-        and expires_at > $2";
-    let usable: i64 = on!(conn, |c| sqlx::query_scalar(SQL)
+/// What an invited person is told.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Usable {
+    pub note: String,
+    pub created_by_name: String,
+    pub expires_at: Timestamp,
+}
+
+/// The invitation, if it would still make an account.
+pub async fn find_usable(
+    conn: &mut Conn,
+    token: &str,
+    now: Timestamp,
+) -> Result<Option<Usable>, sqlx::Error> {
+    const SQL: &str = "select i.note, u.name as created_by_name, i.expires_at from invites i \
+        join users u on u.id = i.created_by \
+        where i.token_hash = $1 and i.used_at is null and i.revoked_at is null and i.expires_at > $2";
+    on!(conn, |c| sqlx::query_as(SQL)
         .bind(token_hash(token))
         .bind(now)
-        .fetch_one(c)
-        .await)?;
-    Ok(usable > 0)
+        .fetch_optional(c)
+        .await)
 }
 
 /// Uses the link up and tells who made it. Two at once: one gets it, the other `None`.

@@ -2,15 +2,16 @@
 //! extractors that every handler takes its rights from. Imports no other feature but the settings it obeys.
 
 pub mod extract;
-
 pub mod invites;
 pub mod jwt;
-
+pub mod login;
+pub mod password;
 pub mod passwords;
 pub mod queries;
-
+pub mod register;
 pub mod sessions;
-
+pub mod setup;
+pub mod theme;
 pub mod throttle;
 
 pub use extract::{Admin, Downloader, Member, Moderator, Uploader, Viewer, Visit};

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 const QUEUE: usize = 50;
 /// Hashing is linear in the password; nobody types more.
 const MAX_BYTES: usize = 1024;
-const MIN_CHARS: usize = 8;
+pub const MIN_CHARS: usize = 8;
 
 #[derive(Clone)]
 pub struct Passwords {

@@ -9,12 +9,12 @@ use crate::web::forms::Field;
 #[serde(deny_unknown_fields)]
 pub struct Input {
     pub site_name: String,
-    pub base_url: String,
+    pub site_url: String,
     pub registration: String,
-    pub who_may_look: String,
-    pub who_may_download: String,
-    pub who_may_upload: String,
-    pub private_flag: String,
+    pub look: String,
+    pub download: String,
+    pub upload: String,
+    pub private_policy: String,
 }
 
 /// The form as the page shows it.
@@ -22,12 +22,12 @@ pub struct Input {
 pub struct Shown {
     pub errors: Vec<String>,
     pub site_name: Field,
-    pub base_url: Field,
+    pub site_url: Field,
     pub registration: Field,
-    pub who_may_look: Field,
-    pub who_may_download: Field,
-    pub who_may_upload: Field,
-    pub private_flag: Field,
+    pub look: Field,
+    pub download: Field,
+    pub upload: Field,
+    pub private_policy: Field,
 }
 
 impl Shown {
@@ -35,12 +35,12 @@ impl Shown {
         Self {
             errors: Vec::new(),
             site_name: Field::new(&settings.site_name),
-            base_url: Field::new(&settings.base_url),
+            site_url: Field::new(&settings.base_url),
             registration: Field::new(settings.registration.as_str()),
-            who_may_look: Field::new(settings.who_may_look.as_str()),
-            who_may_download: Field::new(settings.who_may_download.as_str()),
-            who_may_upload: Field::new(settings.who_may_upload.as_str()),
-            private_flag: Field::new(settings.private_flag.as_str()),
+            look: Field::new(settings.who_may_look.as_str()),
+            download: Field::new(settings.who_may_download.as_str()),
+            upload: Field::new(settings.who_may_upload.as_str()),
+            private_policy: Field::new(settings.private_flag.as_str()),
         }
     }
 }
@@ -51,12 +51,12 @@ impl Input {
         let mut shown = Shown {
             errors: Vec::new(),
             site_name: Field::new(self.site_name.trim()),
-            base_url: Field::new(self.base_url.trim()),
+            site_url: Field::new(self.site_url.trim()),
             registration: Field::new(self.registration),
-            who_may_look: Field::new(self.who_may_look),
-            who_may_download: Field::new(self.who_may_download),
-            who_may_upload: Field::new(self.who_may_upload),
-            private_flag: Field::new(self.private_flag),
+            look: Field::new(self.look),
+            download: Field::new(self.download),
+            upload: Field::new(self.upload),
+            private_policy: Field::new(self.private_policy),
         };
         let name_length = shown.site_name.value.chars().count();
         if !(1..=60).contains(&name_length) || shown.site_name.value.chars().any(char::is_control) {
@@ -64,19 +64,19 @@ impl Input {
                 .site_name
                 .wrong("Give the site a name of 1 to 60 characters.");
         }
-        let base_url = match base_url(&shown.base_url.value) {
+        let base_url = match base_url(&shown.site_url.value) {
             Ok(url) => url,
             Err(message) => {
-                shown.base_url.wrong(message);
+                shown.site_url.wrong(message);
                 String::new()
             }
         };
         let registration = choice(&mut shown.registration);
-        let who_may_look = choice(&mut shown.who_may_look);
-        let who_may_download = choice(&mut shown.who_may_download);
-        let who_may_upload = choice(&mut shown.who_may_upload);
-        let private_flag = choice(&mut shown.private_flag);
-        let wrong = shown.site_name.error.is_some() || shown.base_url.error.is_some();
+        let who_may_look = choice(&mut shown.look);
+        let who_may_download = choice(&mut shown.download);
+        let who_may_upload = choice(&mut shown.upload);
+        let private_flag = choice(&mut shown.private_policy);
+        let wrong = shown.site_name.error.is_some() || shown.site_url.error.is_some();
         match (
             registration,
             who_may_look,

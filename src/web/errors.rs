@@ -52,36 +52,24 @@ pub async fn render_errors(
     req: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<EitherBody<BoxBody>>, actix_web::Error> {
-    let request = req.request().clone();
-    let answered = next.call(req).await;
-    let response = match answered {
-        Ok(response) => response,
-        Err(error) => {
-            let answer = answer(
-                &request,
-                error.as_error::<Error>(),
-                error.as_response_error().status_code(),
-                &error,
-            );
-            return Ok(ServiceResponse::new(request, answer).map_into_right_body());
-        }
-    };
+    // Handlers' errors arrive as answers that carry them.
+    let response = next.call(req).await?;
     let status = response.status();
     let needs_body = status.is_client_error() || status.is_server_error();
     let Some(error) = response.response().error().filter(|_| needs_body) else {
         // A bare 404 or 405 of the router has no error and no body.
         let bare = needs_body && !response.headers().contains_key(header::CONTENT_TYPE);
         if bare {
-            let answer = answer(&request, None, status, &status);
+            let answer = answer(response.request(), None, status, &status).await;
             return Ok(response.into_response(answer).map_into_right_body());
         }
         return Ok(response.map_into_boxed_body().map_into_left_body());
     };
-    let answer = answer(&request, error.as_error::<Error>(), status, error);
+    let answer = answer(response.request(), error.as_error::<Error>(), status, error).await;
     Ok(response.into_response(answer).map_into_right_body())
 }
 
-fn answer(
+async fn answer(
     req: &HttpRequest,
     error: Option<&Error>,
     status: StatusCode,
@@ -136,7 +124,7 @@ fn answer(
         request_id,
         back_url: back(req),
     };
-    match html(req, &page) {
+    match html(req, &page).await {
         Ok(html) => builder.content_type("text/html; charset=utf-8").body(html),
         Err(cause) => {
             tracing::error!(cause = format!("{cause:#}"), "the error page itself failed");
@@ -147,13 +135,16 @@ fn answer(
     }
 }
 
-fn html(req: &HttpRequest, page: &ErrorPage) -> anyhow::Result<String> {
+async fn html(req: &HttpRequest, page: &ErrorPage) -> anyhow::Result<String> {
     let app = App::of(req)?;
     let known = req
         .extensions()
         .get::<KnownFrame>()
         .map(|known| known.0.clone());
-    let mut frame = known.unwrap_or_else(|| app.guest_frame(req));
+    let mut frame = match known {
+        Some(frame) => frame,
+        None => app.frame(req).await,
+    };
     frame.title = page.title();
     frame.flash.clear();
     app.templates.render(ErrorPage::TEMPLATE, &frame, page)

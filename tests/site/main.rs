@@ -1,1 +1,7 @@
+//! The site, tested through HTTP as a person would use it, on SQLite and on Postgres.
 
+#[macro_use]
+mod harness;
+
+mod accounts;
+mod migrations;
