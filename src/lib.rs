@@ -29,6 +29,8 @@ pub mod bittorrent;
 pub mod accounts;
 /// The site's settings.
 pub mod settings;
+/// What Seedbank asks of a tracker, and the one inside.
+pub mod tracker;
 
 /// Rendering, forms, errors, headers, assets: names no feature.
 pub mod web;

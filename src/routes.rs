@@ -40,6 +40,7 @@ macro_rules! routes {
 }
 
 use crate::accounts::{login, password, register, setup, theme};
+use crate::tracker::embedded::announce;
 use crate::web::assets;
 
 routes! {
@@ -60,4 +61,10 @@ routes! {
     get "/profile/password", Member => password::form;
     post "/profile/password", Member => password::submit;
     post "/theme", Anyone => theme::submit;
+
+    // Torrent clients.
+    get "/announce", Anyone => announce::announce;
+    get "/announce/{passkey}", Anyone => announce::announce;
+    get "/scrape", Anyone => announce::scrape;
+    get "/scrape/{passkey}", Anyone => announce::scrape;
 }

@@ -30,6 +30,7 @@ pub fn start(app: &web::Data<App>, stop: &watch::Receiver<bool>) -> Vec<JoinHand
             "purge",
             purge,
         )),
+        tokio::spawn(track(app.clone(), stop.clone())),
     ]
 }
 
@@ -56,6 +57,10 @@ async fn every<F>(
             );
         }
     }
+}
+
+async fn track(app: web::Data<App>, stop: watch::Receiver<bool>) {
+    app.tracker.run(stop).await;
 }
 
 /// Ended sessions and old throttles.

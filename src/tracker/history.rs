@@ -119,7 +119,10 @@ mod tests {
     #[test]
     fn a_quarter_keeps_its_last_sample() {
         let start = 20_000 * DAY_S;
-        let packed = put(&put(&[], &sample(start + 10, 1, 1)), &sample(start + 899, 2, 3));
+        let packed = put(
+            &put(&[], &sample(start + 10, 1, 1)),
+            &sample(start + 899, 2, 3),
+        );
         assert_eq!(unpack(20_000, &packed), [sample(start, 2, 3)]);
     }
 

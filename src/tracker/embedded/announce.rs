@@ -1,8 +1,8 @@
 //! What clients reach: `/announce` and `/scrape`, with a passkey or, where guests may, without. Every answer is
 //! bencoded text with status 200, refusals too, because that is what clients read.
 
-use std::net::{IpAddr, SocketAddr};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse};

@@ -221,9 +221,7 @@ mod tests {
         };
         let text = String::from_utf8_lossy(&announce(&found(), &TERMS, format)).into_owned();
         assert!(
-            text.ends_with(
-                "5:peersld2:ip9:127.0.0.14:porti258eed2:ip11:2001:db8::74:porti1eeee"
-            )
+            text.ends_with("5:peersld2:ip9:127.0.0.14:porti258eed2:ip11:2001:db8::74:porti1eeee")
         );
         let format = PeerFormat {
             compact: false,

@@ -86,10 +86,7 @@ impl Embedded {
         config: config::Tracker,
         settings: impl Fn() -> Arc<Settings> + Send + Sync + 'static,
     ) -> anyhow::Result<Arc<Self>> {
-        let lifetime_s = config
-            .interval_s
-            .saturating_mul(2)
-            .saturating_add(SLACK_S);
+        let lifetime_s = config.interval_s.saturating_mul(2).saturating_add(SLACK_S);
         let tracker = Self {
             rights: Rights::default(),
             swarms: Swarms::new(lifetime_s),

@@ -5,13 +5,12 @@ use std::collections::{HashMap, HashSet};
 
 use parking_lot::Mutex;
 
-use super::queries::{self, NewNumbers};
+use super::queries::{self, NewNumbers, StoredNumbers};
 use super::swarm::{Counts, Swarms};
 use crate::clock::Timestamp;
 use crate::db::Db;
 use crate::ids::TorrentId;
 use crate::tracker::history::{self, Sample};
-use crate::tracker::queries::{ChangedNumbers, changed_numbers_after};
 
 /// Torrents in one transaction.
 const PART: usize = 300;
@@ -44,24 +43,20 @@ struct Samples {
 
 impl NumbersBook {
     /// Reads what an earlier run wrote, and lets the swarms carry it until clients are back.
-    pub async fn load(&self, db: &Db, swarms: &Swarms) -> Result<(), sqlx::Error> {
+    pub async fn load(&self, db: &Db, swarms: &Swarms) -> anyhow::Result<()> {
         let mut conn = db.read().await?;
-        let mut place = (Timestamp(0), TorrentId(0));
-        loop {
-            let rows = changed_numbers_after(&mut conn, place.0, place.1, LOAD).await?;
-            let Some(last) = rows.last() else {
-                return Ok(());
-            };
-            place = (last.numbers.updated_at, last.torrent_id);
+        let mut id = TorrentId(0);
+        while let Some((last, rows)) = queries::numbers_by_id(&mut conn, id, LOAD).await? {
+            id = last;
             let mut known = self.known.lock();
-            for row in &rows {
-                let written = Written::of(row);
-                known.insert(row.torrent_id, written);
-                if written.seeders > 0 || written.leechers > 0 {
-                    swarms.carry(row.torrent_id, written.seeders, written.leechers);
+            for row in rows {
+                if row.seeders > 0 || row.leechers > 0 {
+                    swarms.carry(row.torrent, row.seeders, row.leechers);
                 }
+                known.insert(row.torrent, Written::of(row));
             }
         }
+        Ok(())
     }
 
     pub fn completed(&self, torrent: TorrentId) -> i64 {
@@ -91,9 +86,9 @@ impl NumbersBook {
         let changed: Vec<NewNumbers> = {
             let known = self.known.lock();
             let differs = |torrent: &TorrentId, counts: &Counts| {
-                known.get(torrent).is_none_or(|w| {
-                    (w.seeders, w.leechers) != (counts.seeders, counts.leechers)
-                })
+                known
+                    .get(torrent)
+                    .is_none_or(|w| (w.seeders, w.leechers) != (counts.seeders, counts.leechers))
             };
             taken
                 .iter()
@@ -178,11 +173,11 @@ async fn write(db: &Db, rows: &[NewNumbers], now: Timestamp) -> Result<(), sqlx:
 }
 
 impl Written {
-    fn of(row: &ChangedNumbers) -> Self {
+    fn of(row: StoredNumbers) -> Self {
         Self {
-            seeders: u32::try_from(row.numbers.seeders).unwrap_or(0),
-            leechers: u32::try_from(row.numbers.leechers).unwrap_or(0),
-            completed: row.numbers.completed,
+            seeders: row.seeders,
+            leechers: row.leechers,
+            completed: row.completed,
         }
     }
 }

@@ -41,6 +41,98 @@ pub async fn torrents_after(
         .await)
 }
 
+/// The catalogue by id, at most `limit` torrents after `id`, and the last of their ids. For the start: one row carries
+/// them all, because reading row by row takes most of the time.
+pub async fn torrents_by_id(
+    conn: &mut Conn,
+    id: TorrentId,
+    limit: i64,
+) -> anyhow::Result<Option<(TorrentId, Vec<TorrentRow>)>> {
+    let hex = |column: &str| match conn {
+        Conn::Sqlite(_) | Conn::SqliteTx(_) => format!("hex({column})"),
+        Conn::Postgres(_) | Conn::PostgresTx(_) => format!("upper(encode({column}, 'hex'))"),
+    };
+    let sql = format!(
+        "select max(id), string_agg(line, ';') from (select id, \
+        cast(id as text) || ',' || cast(revision as text) || ',' || case when state <> 'deleted' then '1' else '0' end \
+        || ',' || coalesce({}, '') || ',' || coalesce({}, '') as line \
+        from torrents where id > $1 order by id limit $2) as page",
+        hex("infohash_v1"),
+        hex("infohash_v2")
+    );
+    let sql = sqlx::AssertSqlSafe(sql);
+    let (last, lines): (Option<TorrentId>, Option<String>) = on!(conn, |c| sqlx::query_as(sql)
+        .bind(id)
+        .bind(limit)
+        .fetch_one(c)
+        .await)?;
+    let (Some(last), Some(lines)) = (last, lines) else {
+        return Ok(None);
+    };
+    let rows = lines.split(';').map(|line| {
+        let mut parts = line.split(',');
+        let mut part = || parts.next().unwrap_or_default();
+        let row = (part(), part(), part(), part(), part());
+        let (id, revision, allowed, v1, v2) = row;
+        Ok(TorrentRow {
+            id: TorrentId(id.parse()?),
+            revision: revision.parse()?,
+            allowed: allowed == "1",
+            infohash_v1: from_hex(v1)?,
+            infohash_v2: from_hex(v2)?,
+        })
+    });
+    let rows = rows.collect::<anyhow::Result<_>>()?;
+    Ok(Some((last, rows)))
+}
+
+fn from_hex(text: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    Ok(match text {
+        "" => None,
+        hex => Some(data_encoding::HEXUPPER.decode(hex.as_bytes())?),
+    })
+}
+
+/// One torrent's stored numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredNumbers {
+    pub torrent: TorrentId,
+    pub seeders: u32,
+    pub leechers: u32,
+    pub completed: i64,
+}
+
+/// The numbers of at most `limit` torrents after `id`, as [`torrents_by_id`] reads them.
+pub async fn numbers_by_id(
+    conn: &mut Conn,
+    id: TorrentId,
+    limit: i64,
+) -> anyhow::Result<Option<(TorrentId, Vec<StoredNumbers>)>> {
+    const SQL: &str = "select max(torrent_id), string_agg(line, ';') from (select torrent_id, \
+        cast(torrent_id as text) || ',' || cast(seeders as text) || ',' || cast(leechers as text) || ',' \
+        || cast(completed as text) as line from swarms where torrent_id > $1 order by torrent_id limit $2) as page";
+    let (last, lines): (Option<TorrentId>, Option<String>) = on!(conn, |c| sqlx::query_as(SQL)
+        .bind(id)
+        .bind(limit)
+        .fetch_one(c)
+        .await)?;
+    let (Some(last), Some(lines)) = (last, lines) else {
+        return Ok(None);
+    };
+    let rows = lines.split(';').map(|line| {
+        let mut parts = line.split(',');
+        let mut part = || parts.next().unwrap_or_default().parse::<i64>();
+        Ok(StoredNumbers {
+            torrent: TorrentId(part()?),
+            seeders: u32::try_from(part()?)?,
+            leechers: u32::try_from(part()?)?,
+            completed: part()?,
+        })
+    });
+    let rows = rows.collect::<anyhow::Result<_>>()?;
+    Ok(Some((last, rows)))
+}
+
 /// Whether this passkey was somebody's once.
 pub async fn is_retired(conn: &mut Conn, passkey: &str) -> Result<bool, sqlx::Error> {
     const SQL: &str = "select count(*) from retired_passkeys where passkey_hash = $1";
@@ -62,10 +154,7 @@ pub struct BookRow {
     pub sessions_purged_at: Option<Timestamp>,
 }
 
-pub async fn books(
-    conn: &mut Conn,
-    keys: &[&SessionKey],
-) -> Result<Vec<BookRow>, sqlx::Error> {
+pub async fn books(conn: &mut Conn, keys: &[&SessionKey]) -> Result<Vec<BookRow>, sqlx::Error> {
     on!(conn, |c: B| {
         let mut sql = QueryBuilder::<B>::new("with k (place, t, u, p, c) as (");
         sql.push_values(keys.iter().zip(0i64..), |mut row, (key, place)| {
@@ -238,9 +327,8 @@ pub async fn samples_of(
     torrents: &[TorrentId],
 ) -> Result<Vec<(TorrentId, Vec<u8>)>, sqlx::Error> {
     on!(conn, |c: B| {
-        let mut sql = QueryBuilder::<B>::new(
-            "select torrent_id, samples from swarm_history where day = ",
-        );
+        let mut sql =
+            QueryBuilder::<B>::new("select torrent_id, samples from swarm_history where day = ");
         sql.push_bind(day).push(" and torrent_id in (");
         let mut ids = sql.separated(", ");
         for torrent in torrents {

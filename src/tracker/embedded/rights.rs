@@ -16,6 +16,8 @@ use crate::db::{Conn, Db};
 use crate::ids::{TorrentId, UserId};
 
 const BATCH: i64 = 1_000;
+/// Torrents read at once at the start.
+const LOAD: i64 = 5_000;
 
 #[derive(Default)]
 pub struct Rights {
@@ -136,6 +138,10 @@ impl Rights {
             *self.members.write() = Members::default();
         }
         let mut revoked = Revoked::default();
+        if seen.catalogue == 0 {
+            self.load_torrents(&mut conn).await?;
+            (seen.catalogue, seen.torrent) = (catalogue, TorrentId(i64::MAX));
+        }
         if catalogue > seen.catalogue {
             self.follow_torrents(&mut conn, &mut seen, &mut revoked)
                 .await?;
@@ -152,6 +158,17 @@ impl Rights {
         Ok(revoked)
     }
 
+    /// The whole catalogue, by id. What is committed meanwhile has a higher revision, and is followed.
+    async fn load_torrents(&self, conn: &mut Conn) -> anyhow::Result<()> {
+        let mut id = TorrentId(0);
+        while let Some((last, rows)) = queries::torrents_by_id(conn, id, LOAD).await? {
+            id = last;
+            // Nobody is in a swarm yet.
+            self.torrents.write().take(&rows, &mut Revoked::default());
+        }
+        Ok(())
+    }
+
     async fn follow_torrents(
         &self,
         conn: &mut Conn,
@@ -159,8 +176,7 @@ impl Rights {
         revoked: &mut Revoked,
     ) -> anyhow::Result<()> {
         loop {
-            let rows =
-                queries::torrents_after(conn, seen.catalogue, seen.torrent, BATCH).await?;
+            let rows = queries::torrents_after(conn, seen.catalogue, seen.torrent, BATCH).await?;
             let Some(last) = rows.last() else {
                 return Ok(());
             };
@@ -322,7 +338,10 @@ mod tests {
         assert_eq!(rights.holder(&"a".repeat(32)), Holder::Member(UserId(1)));
         assert_eq!(rights.holder(&"A".repeat(32)), Holder::Unknown);
         assert_eq!(rights.holder("a"), Holder::Unknown);
-        assert_eq!(rights.holder(&format!("+{}", "a".repeat(31))), Holder::Unknown);
+        assert_eq!(
+            rights.holder(&format!("+{}", "a".repeat(31))),
+            Holder::Unknown
+        );
         take(member(1, "c", false));
         assert_eq!(rights.holder(&"a".repeat(32)), Holder::Replaced);
         assert_eq!(rights.holder(&"c".repeat(32)), Holder::Member(UserId(1)));
