@@ -27,10 +27,17 @@ pub mod bittorrent;
 
 /// Who somebody is and what they may do.
 pub mod accounts;
+/// The text index: words, facets, pages of ids, swarm numbers in memory.
+pub mod search;
 /// The site's settings.
 pub mod settings;
 /// What Seedbank asks of a tracker, and the one inside.
 pub mod tracker;
+
+/// Categories: two levels, merged and deleted without losing a torrent.
+pub mod categories;
+/// The log of what was done, and changes that touch many torrents.
+pub mod moderation;
 
 /// Rendering, forms, errors, headers, assets: names no feature.
 pub mod web;

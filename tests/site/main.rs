@@ -4,5 +4,7 @@
 mod harness;
 
 mod accounts;
+mod commands;
 mod migrations;
+mod pages;
 mod tracker;

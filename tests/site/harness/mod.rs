@@ -198,6 +198,29 @@ impl Site {
         self.directory.path()
     }
 
+    /// What makes the program itself work on this site's data.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let accounts = &self.config.accounts;
+        vec![
+            (
+                "SEEDBANK__SERVER__DATA_DIR",
+                self.data_dir().display().to_string(),
+            ),
+            (
+                "SEEDBANK__DATABASE__URL",
+                self.config.database.url.0.clone(),
+            ),
+            (
+                "SEEDBANK__ACCOUNTS__ARGON2_MEMORY_KIB",
+                accounts.argon2_memory_kib.to_string(),
+            ),
+            (
+                "SEEDBANK__ACCOUNTS__ARGON2_PASSES",
+                accounts.argon2_passes.to_string(),
+            ),
+        ]
+    }
+
     /// Stops in good order and starts again on the same data, on another port.
     pub async fn restart(&mut self) {
         if let Some(running) = self.running.take() {
