@@ -429,7 +429,7 @@ both! {
         let start = site.clock.now();
         ann.report(1, (0, 0), "").await;
         embedded(&site).flush().await.unwrap();
-        bob.announce(1, "&left=1").await;
+        bob.announce(1, "&left=1&uploaded=0&downloaded=0").await;
         embedded(&site).flush().await.unwrap();
         site.clock.advance(900);
         embedded(&site).flush().await.unwrap();
@@ -450,7 +450,8 @@ both! {
         bob.browser.follow(site.port);
         assert_eq!(embedded(&site).live(one), Some((1, 1)));
         ann.report(1, (0, 0), "").await;
-        bob.announce(1, "&left=1&event=stopped").await;
+        bob.announce(1, "&left=1&uploaded=0&downloaded=0&event=stopped").await;
+        embedded(&site).flush().await.unwrap();
         assert_eq!(embedded(&site).live(one), Some((1, 0)));
     }
 
