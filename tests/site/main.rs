@@ -8,3 +8,4 @@ mod commands;
 mod migrations;
 mod pages;
 mod torrents;
+mod tracker;
