@@ -3,9 +3,13 @@
 #[macro_use]
 mod harness;
 
+mod fixtures;
+
 mod accounts;
+mod categories;
 mod commands;
 mod migrations;
 mod pages;
+mod tags;
 mod torrents;
 mod tracker;
