@@ -5,5 +5,6 @@ mod harness;
 
 mod accounts;
 mod commands;
+mod compose;
 mod migrations;
 mod pages;
