@@ -27,8 +27,15 @@ pub mod bittorrent;
 
 /// Who somebody is and what they may do.
 pub mod accounts;
+/// The text index: words, facets, pages of ids, swarm numbers in memory.
+pub mod search;
 /// The site's settings.
 pub mod settings;
+
+/// Categories: two levels, merged and deleted without losing a torrent.
+pub mod categories;
+/// The log of what was done, and changes that touch many torrents.
+pub mod moderation;
 
 /// Rendering, forms, errors, headers, assets: names no feature.
 pub mod web;

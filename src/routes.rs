@@ -40,6 +40,8 @@ macro_rules! routes {
 }
 
 use crate::accounts::{login, password, register, setup, theme};
+use crate::categories::pages as categories;
+use crate::moderation::pages as moderation;
 use crate::web::assets;
 
 routes! {
@@ -60,4 +62,17 @@ routes! {
     get "/profile/password", Member => password::form;
     post "/profile/password", Member => password::submit;
     post "/theme", Anyone => theme::submit;
+
+    // Moderation.
+    get "/moderation/categories", Moderator => categories::list;
+    post "/moderation/categories", Moderator => categories::create;
+    get "/moderation/categories/{id}", Moderator => categories::form;
+    post "/moderation/categories/{id}", Moderator => categories::update;
+    post "/moderation/categories/{id}/up", Moderator => categories::up;
+    post "/moderation/categories/{id}/down", Moderator => categories::down;
+    post "/moderation/categories/{id}/merge", Moderator => categories::merge;
+    post "/moderation/categories/{id}/delete", Moderator => categories::delete;
+
+    // Administration.
+    get "/admin/log", Admin => moderation::log;
 }

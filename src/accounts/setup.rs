@@ -10,6 +10,7 @@ use super::passwords::{MIN_CHARS, check_new};
 use super::queries::{InsertError, NewUser};
 use super::{Role, UserName, Visit, queries, sessions};
 use crate::app::App;
+use crate::categories;
 use crate::clock::Timestamp;
 use crate::db::{Conn, Tx};
 use crate::error::{Error, Result};

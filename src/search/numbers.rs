@@ -1,0 +1,180 @@
+//! Swarm numbers in memory, dense by torrent id, 16 bytes a torrent: they change all the time and so are not in the
+//! index; sorting reads them here. Loaded at start, written by the tracker, refreshed from what other nodes store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{RwLock, RwLockReadGuard};
+
+use super::queries;
+use crate::clock::Timestamp;
+use crate::db::Db;
+use crate::ids::TorrentId;
+
+const CHUNK: usize = 4_096;
+/// Rows read at once.
+const BATCH: i64 = 5_000;
+/// Other nodes' clocks may be behind, and a transaction commits after the moment it writes down.
+const OVERLAP_S: i64 = 3;
+/// Ids past this are not kept (their numbers read as unknown): 1.6 GB of memory would be needed to get there.
+const MAX_ID: usize = 100_000_000;
+
+/// The last known numbers of one swarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Swarm {
+    pub seeders: u32,
+    pub leechers: u32,
+    /// Once per member and torrent.
+    pub completed: u32,
+    pub updated_at: Timestamp,
+}
+
+/// Two words a torrent: seeders and leechers; completed and the time (0: unknown).
+type Chunk = [[AtomicU64; 2]; CHUNK];
+
+#[derive(Default)]
+pub struct Numbers {
+    chunks: RwLock<Vec<Option<Arc<Chunk>>>>,
+}
+
+/// Reads many without locking for each.
+pub(super) struct Reader<'n>(RwLockReadGuard<'n, Vec<Option<Arc<Chunk>>>>);
+
+impl Numbers {
+    /// `None`: nobody has announced yet, and nothing is known.
+    pub fn get(&self, id: TorrentId) -> Option<Swarm> {
+        self.reader().get(u64::try_from(id.0).ok()?)
+    }
+
+    /// Takes newer numbers; older ones change nothing.
+    pub fn set(&self, id: TorrentId, swarm: Swarm) {
+        let Some(index) = usize::try_from(id.0).ok().filter(|id| *id < MAX_ID) else {
+            return;
+        };
+        // 1 at least, because 0 says unknown; seconds fit until 2106.
+        let at = u32::try_from(swarm.updated_at.0.max(1)).unwrap_or(u32::MAX);
+        let chunk = self.chunk(index / CHUNK);
+        let [first, second] = &chunk[index % CHUNK];
+        // Two words, not one step: a reader in between sees numbers a moment apart.
+        let taken = second.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
+            (low(old) <= at).then_some(pack(swarm.completed, at))
+        });
+        if taken.is_ok() {
+            first.store(pack(swarm.seeders, swarm.leechers), Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn reader(&self) -> Reader<'_> {
+        // Recursive: a waiting writer (a new chunk) must not stop a reader that already reads.
+        Reader(self.chunks.read_recursive())
+    }
+
+    fn chunk(&self, n: usize) -> Arc<Chunk> {
+        if let Some(Some(chunk)) = self.chunks.read_recursive().get(n) {
+            return chunk.clone();
+        }
+        let mut chunks = self.chunks.write();
+        if chunks.len() <= n {
+            chunks.resize(n + 1, None);
+        }
+        chunks[n]
+            .get_or_insert_with(|| Arc::new([const { [const { AtomicU64::new(0) }; 2] }; CHUNK]))
+            .clone()
+    }
+}
+
+impl Reader<'_> {
+    pub fn get(&self, id: u64) -> Option<Swarm> {
+        let index = usize::try_from(id).ok()?;
+        let chunk = self.0.get(index / CHUNK)?.as_ref()?;
+        let [first, second] = &chunk[index % CHUNK];
+        let (first, second) = (
+            first.load(Ordering::Relaxed),
+            second.load(Ordering::Relaxed),
+        );
+        (low(second) != 0).then(|| Swarm {
+            seeders: high(first),
+            leechers: low(first),
+            completed: high(second),
+            updated_at: Timestamp(i64::from(low(second))),
+        })
+    }
+}
+
+fn pack(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+fn high(word: u64) -> u32 {
+    (word >> 32) as u32
+}
+
+fn low(word: u64) -> u32 {
+    word as u32
+}
+
+/// Where reading the `swarms` table stands.
+#[derive(Default)]
+pub(super) struct Refresh {
+    seen_at: Option<i64>,
+}
+
+impl Refresh {
+    /// Reads what has been stored since the last call; everything at the first.
+    pub async fn run(&mut self, db: &Db, numbers: &Numbers) -> Result<(), sqlx::Error> {
+        let mut from = (self.seen_at.map_or(i64::MIN, |at| at - OVERLAP_S), i64::MIN);
+        loop {
+            let rows = queries::swarms_from(&mut db.read().await?, from, BATCH).await?;
+            for row in &rows {
+                numbers.set(row.id, row.swarm);
+                from = (row.swarm.updated_at.0, row.id.0);
+            }
+            if let Some(last) = rows.last() {
+                let at = last.swarm.updated_at.0;
+                self.seen_at = Some(self.seen_at.map_or(at, |seen| seen.max(at)));
+            }
+            if i64::try_from(rows.len()).is_ok_and(|n| n < BATCH) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn swarm(seeders: u32, at: i64) -> Swarm {
+        Swarm {
+            seeders,
+            leechers: seeders + 1,
+            completed: seeders + 2,
+            updated_at: Timestamp(at),
+        }
+    }
+
+    #[test]
+    fn unknown_is_not_zero_and_older_changes_nothing() {
+        let numbers = Numbers::default();
+        assert_eq!(numbers.get(TorrentId(5)), None);
+        numbers.set(TorrentId(5), swarm(0, 100));
+        assert_eq!(numbers.get(TorrentId(5)), Some(swarm(0, 100)));
+        assert_eq!(numbers.get(TorrentId(6)), None);
+        numbers.set(TorrentId(5), swarm(9, 101));
+        numbers.set(TorrentId(5), swarm(3, 99));
+        assert_eq!(numbers.get(TorrentId(5)), Some(swarm(9, 101)));
+    }
+
+    #[test]
+    fn ids_may_lie_far_apart_or_make_no_sense() {
+        let numbers = Numbers::default();
+        for id in [0, 4_095, 4_096, 1_000_000, 99_999_999] {
+            numbers.set(TorrentId(id), swarm(7, 1));
+            assert_eq!(numbers.get(TorrentId(id)), Some(swarm(7, 1)), "{id}");
+        }
+        for id in [-1, i64::MAX, i64::MIN] {
+            numbers.set(TorrentId(id), swarm(7, 1));
+            assert_eq!(numbers.get(TorrentId(id)), None, "{id}");
+        }
+    }
+}
