@@ -36,6 +36,12 @@ pub mod settings;
 pub mod categories;
 /// The log of what was done, and changes that touch many torrents.
 pub mod moderation;
+/// Tags and their aliases.
+pub mod tags;
+/// Torrents: in, out, their pages and the listing.
+pub mod torrents;
+/// What Seedbank asks of a tracker, and the one inside.
+pub mod tracker;
 
 /// Rendering, forms, errors, headers, assets: names no feature.
 pub mod web;

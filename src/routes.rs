@@ -42,6 +42,8 @@ macro_rules! routes {
 use crate::accounts::{login, password, register, setup, theme};
 use crate::categories::pages as categories;
 use crate::moderation::pages as moderation;
+use crate::torrents::{browse, delete, download, edit, show, upload};
+use crate::tracker::embedded::announce;
 use crate::web::assets;
 
 routes! {
@@ -62,6 +64,27 @@ routes! {
     get "/profile/password", Member => password::form;
     post "/profile/password", Member => password::submit;
     post "/theme", Anyone => theme::submit;
+
+    // The catalogue.
+    get "/", Viewer => browse::listing;
+    get "/torrents", Viewer => browse::listing;
+    get "/torrents/{id}", Viewer => show::torrent;
+    get "/t/{infohash}", Viewer => show::by_infohash;
+    get "/torrents/{id}/download", Downloader => download::torrent;
+    get "/torrents/{id}/magnet", Downloader => download::magnet_link;
+    get "/torrents/{id}/edit", Member => edit::form;
+    post "/torrents/{id}/edit", Member => edit::submit;
+    get "/torrents/{id}/delete", Member => delete::form;
+    post "/torrents/{id}/delete", Member => delete::submit;
+    get "/upload", Uploader => upload::form;
+    post "/upload", Uploader => upload::submit;
+    post "/upload/preview", Member => upload::preview;
+
+    // Torrent clients.
+    get "/announce", Anyone => announce::announce;
+    get "/announce/{passkey}", Anyone => announce::announce;
+    get "/scrape", Anyone => announce::scrape;
+    get "/scrape/{passkey}", Anyone => announce::scrape;
 
     // Moderation.
     get "/moderation/categories", Moderator => categories::list;

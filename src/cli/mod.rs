@@ -2,14 +2,21 @@
 
 mod admin;
 mod create;
+mod demo;
+mod demo_words;
+mod import;
 mod serve;
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use seedbank::accounts::passwords::Passwords;
+use seedbank::clock::Clock;
 use seedbank::config::{Config, LogFormat};
 use seedbank::db::Db;
+use seedbank::settings::{self, PrivateFlag};
+use seedbank::torrents::publish::Intake;
 use tracing_subscriber::EnvFilter;
 
 /// Seedbank: a torrent index with a tracker inside.
@@ -34,6 +41,10 @@ enum Command {
     /// Make an admin, change a role, give a new password.
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Publish every .torrent below a folder.
+    Import(import::Arguments),
+    /// Fill the catalogue with made-up torrents, members and numbers, to look around in.
+    Demo(demo::Arguments),
     /// Make a .torrent from a file or folder.
     Create(create::Arguments),
 }
@@ -65,8 +76,41 @@ pub fn run() -> anyhow::Result<()> {
             log_to_stderr(&config, "warn")?;
             runtime(admin::run(config, command))
         }
+        Command::Import(arguments) => {
+            let config = config()?;
+            log_to_stderr(&config, "warn")?;
+            runtime(async move { import::run(&Site::open(&config).await?, &arguments).await })
+        }
+        Command::Demo(arguments) => {
+            let config = config()?;
+            log_to_stderr(&config, "warn")?;
+            runtime(async move { demo::run(&Site::open(&config).await?, &arguments).await })
+        }
         // Needs no site, so a broken configuration does not keep it from working.
         Command::Create(options) => create::run(&options),
+    }
+}
+
+/// What commands need that publish beside a running site, which finds out by itself what they add.
+struct Site {
+    db: Db,
+    clock: Clock,
+    passwords: Passwords,
+    intake: Intake,
+    policy: PrivateFlag,
+}
+
+impl Site {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        let (db, clock) = (open_database(config).await?, Clock::system());
+        let settings = settings::queries::find(&mut db.read().await?).await?;
+        Ok(Self {
+            passwords: Passwords::new(&config.accounts)?,
+            intake: Intake::new(db.clone(), clock.clone()),
+            policy: settings.map_or(PrivateFlag::Any, |s| s.private_flag),
+            db,
+            clock,
+        })
     }
 }
 
@@ -75,7 +119,7 @@ async fn open_database(config: &Config) -> anyhow::Result<Db> {
     let data_dir = &config.server.data_dir;
     std::fs::create_dir_all(data_dir)
         .with_context(|| format!("creating the data directory {}", data_dir.display()))?;
-    let db = Db::open(&config.database_url(), 1).await?;
+    let db = Db::open(&config.database_url(), 2).await?;
     db.migrate().await?;
     Ok(db)
 }

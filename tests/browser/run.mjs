@@ -38,7 +38,7 @@ async function check(sentence, options, body) {
   await window.close();
   if (problem) failed++; else passed++;
   console.log(`${problem ? "FAILED" : "ok    "} ${sentence} (${Date.now() - begun} ms)`);
-  if (problem) console.log((problem.stack ?? String(problem)).replace(/^/gm, "         "));
+  if (problem) console.log((problem.stack ?? String(problem)).replace(/\x1b\[\d+m/g, "").replace(/^/gm, "         "));
 }
 
 try {

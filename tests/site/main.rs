@@ -8,3 +8,4 @@ mod commands;
 mod compose;
 mod migrations;
 mod pages;
+mod torrents;
