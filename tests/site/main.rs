@@ -8,6 +8,7 @@ mod fixtures;
 mod accounts;
 mod categories;
 mod commands;
+mod compose;
 mod migrations;
 mod pages;
 mod tags;
