@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::error::Error;
+use crate::search::Search;
 use crate::secrets::Secrets;
 use crate::settings::{self, Settings};
 use crate::web::assets;
@@ -26,6 +27,7 @@ pub struct App {
     pub secrets: Secrets,
     pub templates: Templates,
     pub passwords: Passwords,
+    pub search: Arc<Search>,
     /// `None` until the site is set up. Changed here at once, and each second for what other nodes change.
     settings: RwLock<Option<Arc<Settings>>>,
     /// What stands in for settings before set-up.
@@ -45,6 +47,7 @@ impl App {
         Ok(Self {
             templates: Templates::load(clock.clone())?,
             passwords: Passwords::new(&config.accounts)?,
+            search: Search::open(data_dir, db.clone(), &config.search)?,
             settings: RwLock::new(settings.map(Arc::new)),
             unset: Arc::new(Settings::before_setup(format!(
                 "http://{}",

@@ -16,6 +16,7 @@ const PURGE_ROWS: i64 = 500;
 
 pub fn start(app: &web::Data<App>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
     vec![
+        tokio::spawn(app.search.clone().run(stop.clone())),
         tokio::spawn(every(
             SETTINGS_EVERY,
             app.clone(),
