@@ -15,6 +15,10 @@ use crate::error::Error;
 use crate::search::Search;
 use crate::secrets::Secrets;
 use crate::settings::{self, Settings};
+use crate::torrents::downloads::Pending;
+use crate::torrents::publish::Intake;
+use crate::tracker::Tracker;
+use crate::tracker::embedded::Embedded;
 use crate::web::assets;
 use crate::web::cookies::{self, Https};
 use crate::web::errors::{self, RequestId};
@@ -28,8 +32,13 @@ pub struct App {
     pub templates: Templates,
     pub passwords: Passwords,
     pub search: Arc<Search>,
+    pub tracker: Tracker,
+    /// The way in for .torrents.
+    pub intake: Intake,
+    /// Downloads on their way into the database.
+    pub downloads: Pending,
     /// `None` until the site is set up. Changed here at once, and each second for what other nodes change.
-    settings: RwLock<Option<Arc<Settings>>>,
+    settings: Arc<RwLock<Option<Arc<Settings>>>>,
     /// What stands in for settings before set-up.
     unset: Arc<Settings>,
 }
@@ -44,15 +53,26 @@ impl App {
         let db = Db::open(&config.database_url(), config.database.connections).await?;
         db.migrate().await?;
         let settings = settings::queries::find(&mut db.read().await?).await?;
+        let settings = Arc::new(RwLock::new(settings.map(Arc::new)));
+        let unset = Arc::new(Settings::before_setup(format!(
+            "http://{}",
+            config.server.listen
+        )));
+        let current = {
+            let (settings, unset) = (settings.clone(), unset.clone());
+            move || settings.read().clone().unwrap_or_else(|| unset.clone())
+        };
+        let tracker =
+            Embedded::open(db.clone(), clock.clone(), config.tracker.clone(), current).await?;
         Ok(Self {
             templates: Templates::load(clock.clone())?,
             passwords: Passwords::new(&config.accounts)?,
             search: Search::open(data_dir, db.clone(), &config.search)?,
-            settings: RwLock::new(settings.map(Arc::new)),
-            unset: Arc::new(Settings::before_setup(format!(
-                "http://{}",
-                config.server.listen
-            ))),
+            tracker: Tracker::Embedded(tracker),
+            intake: Intake::new(db.clone(), clock.clone()),
+            downloads: Pending::default(),
+            settings,
+            unset,
             config,
             db,
             clock,

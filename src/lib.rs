@@ -32,5 +32,16 @@ pub mod search;
 /// The site's settings.
 pub mod settings;
 
+/// Categories: two levels, merged and deleted without losing a torrent.
+pub mod categories;
+/// The log of what was done, and changes that touch many torrents.
+pub mod moderation;
+/// Tags and their aliases.
+pub mod tags;
+/// Torrents: in, out, their pages and the listing.
+pub mod torrents;
+/// What Seedbank asks of a tracker, and the one inside.
+pub mod tracker;
+
 /// Rendering, forms, errors, headers, assets: names no feature.
 pub mod web;

@@ -40,6 +40,10 @@ macro_rules! routes {
 }
 
 use crate::accounts::{login, password, register, setup, theme};
+use crate::categories::pages as categories;
+use crate::moderation::pages as moderation;
+use crate::torrents::{browse, delete, download, edit, show, upload};
+use crate::tracker::embedded::announce;
 use crate::web::assets;
 
 routes! {
@@ -60,4 +64,38 @@ routes! {
     get "/profile/password", Member => password::form;
     post "/profile/password", Member => password::submit;
     post "/theme", Anyone => theme::submit;
+
+    // The catalogue.
+    get "/", Viewer => browse::listing;
+    get "/torrents", Viewer => browse::listing;
+    get "/torrents/{id}", Viewer => show::torrent;
+    get "/t/{infohash}", Viewer => show::by_infohash;
+    get "/torrents/{id}/download", Downloader => download::torrent;
+    get "/torrents/{id}/magnet", Downloader => download::magnet_link;
+    get "/torrents/{id}/edit", Member => edit::form;
+    post "/torrents/{id}/edit", Member => edit::submit;
+    get "/torrents/{id}/delete", Member => delete::form;
+    post "/torrents/{id}/delete", Member => delete::submit;
+    get "/upload", Uploader => upload::form;
+    post "/upload", Uploader => upload::submit;
+    post "/upload/preview", Member => upload::preview;
+
+    // Torrent clients.
+    get "/announce", Anyone => announce::announce;
+    get "/announce/{passkey}", Anyone => announce::announce;
+    get "/scrape", Anyone => announce::scrape;
+    get "/scrape/{passkey}", Anyone => announce::scrape;
+
+    // Moderation.
+    get "/moderation/categories", Moderator => categories::list;
+    post "/moderation/categories", Moderator => categories::create;
+    get "/moderation/categories/{id}", Moderator => categories::form;
+    post "/moderation/categories/{id}", Moderator => categories::update;
+    post "/moderation/categories/{id}/up", Moderator => categories::up;
+    post "/moderation/categories/{id}/down", Moderator => categories::down;
+    post "/moderation/categories/{id}/merge", Moderator => categories::merge;
+    post "/moderation/categories/{id}/delete", Moderator => categories::delete;
+
+    // Administration.
+    get "/admin/log", Admin => moderation::log;
 }

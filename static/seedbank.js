@@ -42,9 +42,11 @@ themeForm?.addEventListener("submit", async (event) => {
 
 // ---- times in the reader's own zone
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "short" });
-for (const time of $$("time[datetime]")) {
-  const at = new Date(time.dateTime);
-  if (!Number.isNaN(at.getTime())) time.title = exact.format(at);
+function bindTimes(from) {
+  for (const time of $$("time[datetime]", from)) {
+    const at = new Date(time.dateTime);
+    if (!Number.isNaN(at.getTime())) time.title = exact.format(at);
+  }
 }
 
 // ---- menus close when one looks away; a popup near the edge of a scrolling table stays in view
@@ -60,7 +62,6 @@ document.addEventListener("keydown", (event) => {
 // Browsers that cannot unfold a closed <details> by style get it opened on wide screens.
 const facets = $("[data-facets]");
 if (facets && !CSS.supports("selector(::details-content)") && matchMedia("(min-width: 900px)").matches) facets.open = true;
-$("[data-focus]")?.focus();
 
 // ---- copying, showing, asking
 async function copy(text) {
@@ -93,7 +94,7 @@ document.addEventListener("click", async (event) => {
     help();
   }
 });
-for (const input of $$("[data-select]")) input.addEventListener("focus", () => input.select());
+document.addEventListener("focusin", (event) => { if (event.target.matches?.("[data-select]")) event.target.select(); });
 
 function ask(question, yes) {
   const dialog = el("dialog", { "aria-label": "Please confirm" });
@@ -160,7 +161,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 // ---- Markdown preview: a fragment from the server, which also cleans it
-for (const area of $$("[data-preview]")) {
+function bindPreview(area) {
   const button = $("button", area);
   button.addEventListener("click", async (event) => {
     event.preventDefault();
@@ -280,7 +281,7 @@ async function describe(file, limit) {
   }
   return item;
 }
-for (const drop of $$("[data-drop]")) {
+function bindDrop(drop) {
   const input = $("input", drop), out = $(".picked", drop);
   let turn = 0;
   input.addEventListener("change", async () => {
@@ -302,8 +303,9 @@ for (const drop of $$("[data-drop]")) {
   });
 }
 
-// ---- progress: worth showing only for uploads that take a moment; the page that answers is shown as it came
-for (const form of $$("[data-upload]")) {
+// ---- progress: worth showing only for uploads that take a moment. The page that answers is shown as it came: asking
+// for it a second time would lose what is said only once.
+function bindUpload(form) {
   form.addEventListener("submit", (event) => {
     const total = [...($("input[type=file]", form).files ?? [])].reduce((sum, file) => sum + file.size, 0);
     if (event.submitter?.name === "preview" || total < 262144) return;
@@ -312,15 +314,16 @@ for (const form of $$("[data-upload]")) {
     const again = (why) => { bar.hidden = true; if (button) button.disabled = false; say(why); };
     request.upload.addEventListener("progress", (sent) => { if (sent.lengthComputable) bar.value = 100 * sent.loaded / sent.total; });
     request.addEventListener("load", () => {
-      const moved = request.responseURL && new URL(request.responseURL).pathname !== new URL(form.action).pathname;
-      if (moved) { location.assign(request.responseURL); return; }
-      const page = new DOMParser().parseFromString(request.responseText, "text/html");
+      const page = new DOMParser().parseFromString(request.responseText, "text/html"), main = $("main", page);
+      if (!main) { again("The answer could not be read. Look at the catalogue before you try again."); return; }
+      if (request.responseURL && request.responseURL !== location.href) { history.pushState(null, "", request.responseURL); shownPath = location.pathname; }
       document.title = page.title;
-      $("main").replaceWith(page.querySelector("main") ?? el("main", { class: "wrap" }, "The answer could not be read."));
+      $("main").replaceWith(main);
+      bind(main);
       scrollTo(0, 0);
-      $("[data-focus]")?.focus();
+      if (!$("[data-focus]", main)) main.focus({ preventScroll: true });
     });
-    request.addEventListener("error", () => { again("The connection broke; nothing was added. Try again."); });
+    request.addEventListener("error", () => { again("The connection broke; look at the catalogue before you try again."); });
     request.open("POST", form.action);
     bar.hidden = false;
     if (button) button.disabled = true;
@@ -328,4 +331,16 @@ for (const form of $$("[data-upload]")) {
     request.send(new FormData(form));
   });
 }
+// Going back from a page shown this way; a jump within the page fires the same event and is left alone.
+let shownPath = location.pathname;
+addEventListener("popstate", () => { if (location.pathname !== shownPath) location.reload(); });
+
+function bind(from) {
+  bindTimes(from);
+  $$("[data-preview]", from).forEach(bindPreview);
+  $$("[data-drop]", from).forEach(bindDrop);
+  $$("[data-upload]", from).forEach(bindUpload);
+  $("[data-focus]", from)?.focus();
+}
+bind(document);
 })();

@@ -7,7 +7,7 @@ create table swarms (
     completed bigint not null,
     updated_at bigint not null
 );
-create index swarms_updated on swarms (updated_at);
+create index swarms_updated on swarms (updated_at, torrent_id);
 
 -- One packed row per torrent and day of samples (src/tracker/history.rs).
 create table swarm_history (
@@ -17,6 +17,7 @@ create table swarm_history (
     samples bytea not null,
     primary key (torrent_id, day)
 );
+create index swarm_history_day on swarm_history (day);
 
 -- What a member moved on a torrent, over all announce sessions.
 create table transfers (
@@ -27,6 +28,8 @@ create table transfers (
     completed_at bigint,
     first_at bigint not null,
     last_at bigint not null,
+    -- When old sessions of this pair were forgotten: one that starts with totals may be among them.
+    sessions_purged_at bigint,
     primary key (torrent_id, user_id)
 );
 create index transfers_user on transfers (user_id, last_at);

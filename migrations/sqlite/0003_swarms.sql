@@ -7,7 +7,7 @@ create table swarms (
     completed integer not null,
     updated_at integer not null
 ) strict;
-create index swarms_updated on swarms (updated_at);
+create index swarms_updated on swarms (updated_at, torrent_id);
 
 -- One packed row per torrent and day of samples (src/tracker/history.rs).
 create table swarm_history (
@@ -17,6 +17,7 @@ create table swarm_history (
     samples blob not null,
     primary key (torrent_id, day)
 ) strict;
+create index swarm_history_day on swarm_history (day);
 
 -- What a member moved on a torrent, over all announce sessions.
 create table transfers (
@@ -27,6 +28,8 @@ create table transfers (
     completed_at integer,
     first_at integer not null,
     last_at integer not null,
+    -- When old sessions of this pair were forgotten: one that starts with totals may be among them.
+    sessions_purged_at integer,
     primary key (torrent_id, user_id)
 ) strict;
 create index transfers_user on transfers (user_id, last_at);

@@ -108,6 +108,17 @@ pub async fn any_admin(conn: &mut Conn) -> Result<bool, sqlx::Error> {
     Ok(admins > 0)
 }
 
+/// Whether somebody besides this member can administrate.
+pub async fn any_other_admin(conn: &mut Conn, id: UserId) -> Result<bool, sqlx::Error> {
+    const SQL: &str =
+        "select count(*) from users where role = 'admin' and banned_at is null and id <> $1";
+    let admins: i64 = on!(conn, |c| sqlx::query_scalar(SQL)
+        .bind(id)
+        .fetch_one(c)
+        .await)?;
+    Ok(admins > 0)
+}
+
 /// Sets a password and ends every session.
 pub async fn set_password(tx: &mut Tx, id: UserId, hash: &str) -> Result<i64, sqlx::Error> {
     const SQL: &str =

@@ -10,11 +10,12 @@ use super::passwords::{MIN_CHARS, check_new};
 use super::queries::{InsertError, NewUser};
 use super::{Role, UserName, Visit, queries, sessions};
 use crate::app::App;
+use crate::categories;
 use crate::clock::Timestamp;
 use crate::db::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::secrets::{random_passkey, random_token, token_hash};
-use crate::settings::{self, Audience, PrivateFlag, Publishers, Registration, Settings};
+use crate::settings::{self, Settings};
 use crate::web::flash::Flash;
 use crate::web::forms::{Field, Form};
 use crate::web::render::Page;
@@ -74,15 +75,7 @@ pub async fn form(visit: Visit, token: web::Path<String>) -> Result<HttpResponse
     drop(conn);
     // The address in the browser's bar is the best guess at the site's own.
     let host = visit.req.connection_info().host().to_owned();
-    let proposed = Settings {
-        site_name: "Seedbank".to_owned(),
-        base_url: format!("http://{host}"),
-        registration: Registration::Invite,
-        who_may_look: Audience::Members,
-        who_may_download: Audience::Members,
-        who_may_upload: Publishers::Members,
-        private_flag: PrivateFlag::Any,
-    };
+    let proposed = Settings::proposed(format!("http://{host}"));
     visit.page(&page(
         &token,
         Shown {
@@ -160,7 +153,7 @@ pub async fn submit(
         }
         Err(InsertError::Database(e)) => return Err(e.into()),
     };
-    settings::queries::save(&mut tx, &settings, now).await?;
+    open_site(&mut tx, &settings, now).await?;
     let cookie = sessions::open(app, &mut tx, &visit.req, id, 0).await?;
     tx.commit().await?;
     app.reload_settings().await?;
@@ -173,6 +166,13 @@ pub async fn submit(
     // Secure from the moment the site is https: the cookie's name may have changed with the settings.
     set_session(&mut response, cookie, app.https())?;
     Ok(response)
+}
+
+/// Writes the first settings, with which the site is set up and no link works any more.
+pub async fn open_site(tx: &mut Tx, settings: &Settings, at: Timestamp) -> Result<(), sqlx::Error> {
+    clear_links(tx).await?;
+    categories::seed_defaults(tx).await?;
+    settings::queries::save(tx, settings, at).await
 }
 
 async fn check_link(visit: &Visit, conn: &mut Conn, token: &str) -> Result<()> {
@@ -194,10 +194,14 @@ fn used_up() -> Error {
 }
 
 async fn replace_link(tx: &mut Tx, token_hash: &[u8], at: Timestamp) -> Result<(), sqlx::Error> {
-    const CLEAR: &str = "delete from setup_links";
     const SQL: &str = "insert into setup_links (token_hash, created_at) values ($1, $2)";
-    exec!(tx, CLEAR)?;
+    clear_links(tx).await?;
     exec!(tx, SQL, token_hash, at).map(drop)
+}
+
+async fn clear_links(tx: &mut Tx) -> Result<(), sqlx::Error> {
+    const SQL: &str = "delete from setup_links";
+    exec!(tx, SQL).map(drop)
 }
 
 async fn take_link(tx: &mut Tx, token_hash: &[u8]) -> Result<bool, sqlx::Error> {

@@ -8,15 +8,23 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::{queries, throttle};
 use crate::app::App;
+use crate::torrents;
 
 const SETTINGS_EVERY: Duration = Duration::from_secs(1);
+const DOWNLOADS_EVERY: Duration = Duration::from_secs(1);
+/// How long the bytes of a deleted torrent are kept, and how many go at a time.
+const BLOBS_KEPT_S: i64 = 30 * 86_400;
+const PURGE_BLOBS: i64 = 20;
 const PURGE_EVERY: Duration = Duration::from_secs(600);
 /// Rows taken away in one transaction, so that no background job holds the writer for long.
 const PURGE_ROWS: i64 = 500;
 
 pub fn start(app: &web::Data<App>, stop: &watch::Receiver<bool>) -> Vec<JoinHandle<()>> {
+    let (search, tracker, stopped) = (app.search.clone(), app.tracker.clone(), stop.clone());
     vec![
-        tokio::spawn(app.search.clone().run(stop.clone())),
+        tokio::spawn(search.run(stop.clone())),
+        tokio::spawn(async move { tracker.run(stopped).await }),
+        tokio::spawn(write_downloads(app.clone(), stop.clone())),
         tokio::spawn(every(
             SETTINGS_EVERY,
             app.clone(),
@@ -59,13 +67,35 @@ async fn every<F>(
     }
 }
 
-/// Ended sessions and old throttles.
+/// Downloads go into the database each second, and once more at the end.
+async fn write_downloads(app: web::Data<App>, stop: watch::Receiver<bool>) {
+    every(
+        DOWNLOADS_EVERY,
+        app.clone(),
+        stop,
+        "downloads",
+        async |app| Ok(app.downloads.flush(&app.db).await?),
+    )
+    .await;
+    if let Err(error) = app.downloads.flush(&app.db).await {
+        tracing::warn!(%error, "the last downloads were not counted");
+    }
+}
+
+/// Ended sessions, old throttles, and the blobs of torrents deleted a month ago.
 async fn purge(app: &App) -> anyhow::Result<()> {
     loop {
         let mut tx = app.db.write().await?;
         let gone = queries::purge_sessions(&mut tx, app.clock.now(), PURGE_ROWS).await?;
         throttle::purge(&mut tx, app.clock.now()).await?;
         tx.commit().await?;
+        let mut tx = app.db.write().await?;
+        let before = app.clock.now().plus(-BLOBS_KEPT_S);
+        let blobs = torrents::queries::purge_blobs(&mut tx, before, PURGE_BLOBS).await?;
+        tx.commit().await?;
+        if blobs == PURGE_BLOBS.unsigned_abs() {
+            continue;
+        }
         if gone < PURGE_ROWS.unsigned_abs() {
             return Ok(());
         }

@@ -77,6 +77,19 @@ impl Settings {
         }
     }
 
+    /// What set-up starts from: members only, by invitation.
+    pub fn proposed(base_url: String) -> Self {
+        Self {
+            site_name: "Seedbank".to_owned(),
+            base_url,
+            registration: Registration::Invite,
+            who_may_look: Audience::Members,
+            who_may_download: Audience::Members,
+            who_may_upload: Publishers::Members,
+            private_flag: PrivateFlag::Any,
+        }
+    }
+
     pub fn https(&self) -> bool {
         self.base_url.starts_with("https://")
     }

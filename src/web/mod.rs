@@ -12,5 +12,6 @@ pub mod forms;
 pub mod gate;
 pub mod markdown;
 pub mod multipart;
+pub mod pager;
 pub mod redirect;
 pub mod render;

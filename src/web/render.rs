@@ -92,6 +92,17 @@ impl Templates {
         Ok(self.0.render(template, &context)?)
     }
 
+    /// Renders a template with a whole context, `{frame, page}`: for samples.
+    pub fn render_value(
+        &self,
+        template: &str,
+        context: &serde_json::Value,
+    ) -> anyhow::Result<String> {
+        Ok(self
+            .0
+            .render(template, &Context::from_serialize(context)?)?)
+    }
+
     pub fn names(&self) -> Vec<String> {
         self.0.get_template_names().map(str::to_owned).collect()
     }

@@ -4,5 +4,8 @@
 mod harness;
 
 mod accounts;
+mod commands;
 mod migrations;
+mod pages;
 mod search;
+mod torrents;

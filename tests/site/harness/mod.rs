@@ -7,6 +7,7 @@
 pub mod browser;
 pub mod database;
 pub mod multipart;
+pub mod torrents;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,11 @@ use seedbank::config::Config;
 use seedbank::ids::UserId;
 use seedbank::secrets::random_passkey;
 use seedbank::serve::{self, Running};
-use seedbank::settings::{self, Audience, PrivateFlag, Publishers, Registration, Settings};
+use seedbank::settings::{Audience, PrivateFlag, Publishers, Registration, Settings};
 
 pub use browser::{Browser, Reply};
 pub use database::Backend;
+pub use multipart::Multipart;
 
 /// Good enough for every member of every test.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -117,6 +119,7 @@ impl Site {
         config.accounts.argon2_memory_kib = 8;
         config.accounts.argon2_passes = 1;
         config.search.writer_bytes = 15_000_000;
+        config.torrents.downloads_per_hour = 20;
         let clock = Clock::fixed(START);
         let (app, port, running) = launch(&config, &clock).await;
         Self {
@@ -137,7 +140,7 @@ impl Site {
 
     pub async fn set_up_with(&self, settings: Settings) {
         let mut tx = self.app.db.write().await.unwrap();
-        settings::queries::save(&mut tx, &settings, self.clock.now())
+        setup::open_site(&mut tx, &settings, self.clock.now())
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -196,6 +199,29 @@ impl Site {
 
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// What makes the program itself work on this site's data.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let accounts = &self.config.accounts;
+        vec![
+            (
+                "SEEDBANK__SERVER__DATA_DIR",
+                self.data_dir().display().to_string(),
+            ),
+            (
+                "SEEDBANK__DATABASE__URL",
+                self.config.database.url.0.clone(),
+            ),
+            (
+                "SEEDBANK__ACCOUNTS__ARGON2_MEMORY_KIB",
+                accounts.argon2_memory_kib.to_string(),
+            ),
+            (
+                "SEEDBANK__ACCOUNTS__ARGON2_PASSES",
+                accounts.argon2_passes.to_string(),
+            ),
+        ]
     }
 
     /// Stops in good order and starts again on the same data, on another port.

@@ -1,0 +1,390 @@
+//! All SQL of torrents but the listing's.
+
+use anyhow::Context;
+
+use super::Title;
+use super::publish::Draft;
+use crate::bittorrent::files;
+use crate::bittorrent::infohash::{Infohash, InfohashV1, InfohashV2};
+use crate::bittorrent::metainfo::{Kind, Metainfo};
+use crate::clock::Timestamp;
+use crate::db::revisions::{self, Revision};
+use crate::db::{Conn, Tx, violates_unique};
+use crate::ids::{CategoryId, TagId, TorrentId, UserId};
+use crate::{exec, on};
+
+/// Everything of a new torrent, in the shapes of the columns.
+pub struct NewTorrent {
+    infohash_v1: Option<Vec<u8>>,
+    infohash_v2: Option<Vec<u8>>,
+    name: String,
+    title: String,
+    description: String,
+    category_id: CategoryId,
+    uploader_id: UserId,
+    anonymous: bool,
+    private: bool,
+    size: i64,
+    file_count: i64,
+    piece_length: i64,
+    piece_count: i64,
+    source: Option<String>,
+    created_by: Option<String>,
+    metainfo_created_at: Option<i64>,
+    web_seeds: String,
+    at: Timestamp,
+    info: Vec<u8>,
+    kept: Vec<u8>,
+    packed_files: Vec<u8>,
+}
+
+impl NewTorrent {
+    pub fn of(
+        metainfo: &Metainfo,
+        title: &Title,
+        draft: &Draft,
+        uploader_id: UserId,
+        at: Timestamp,
+    ) -> anyhow::Result<Self> {
+        let shown = metainfo.files.iter().filter(|f| !f.pad).count();
+        Ok(Self {
+            infohash_v1: metainfo.infohash_v1.map(|h| h.as_bytes().to_vec()),
+            infohash_v2: metainfo.infohash_v2.map(|h| h.as_bytes().to_vec()),
+            name: metainfo.name.clone(),
+            title: title.as_str().to_owned(),
+            description: draft.description.clone(),
+            category_id: draft.category,
+            uploader_id,
+            anonymous: draft.anonymous,
+            private: metainfo.private,
+            size: i64::try_from(metainfo.size)?,
+            file_count: i64::try_from(shown)?,
+            piece_length: i64::try_from(metainfo.piece_length)?,
+            piece_count: i64::try_from(metainfo.piece_count)?,
+            source: metainfo.source.as_deref().map(without_nul),
+            created_by: metainfo.outer.created_by.as_deref().map(without_nul),
+            metainfo_created_at: metainfo.outer.created_at,
+            web_seeds: serde_json::to_string(&metainfo.outer.web_seeds)?,
+            at,
+            info: metainfo.info.clone(),
+            kept: metainfo.outer.kept.clone(),
+            packed_files: files::pack(&metainfo.files),
+        })
+    }
+}
+
+impl NewTorrent {
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+/// Postgres takes no NUL in text; outer strings may hold one.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "")
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InsertError {
+    #[error("a torrent with one of these hashes is in the catalogue")]
+    Known,
+    #[error("no such category")]
+    NoCategory,
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// The torrent, its blob, its files and its tags; stamped with a new catalogue revision.
+pub async fn insert(
+    tx: &mut Tx,
+    new: &NewTorrent,
+    tags: &[TagId],
+) -> Result<TorrentId, InsertError> {
+    const SQL: &str = "insert into torrents (revision, state, infohash_v1, infohash_v2, name, title, description, \
+        category_id, uploader_id, anonymous, private, size, file_count, piece_length, piece_count, source, created_by, \
+        metainfo_created_at, web_seeds, created_at, updated_at) values (0, 'published', $1, $2, $3, $4, $5, $6, $7, $8, \
+        $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18) returning id";
+    const BLOB: &str = "insert into torrent_blobs (torrent_id, info, kept) values ($1, $2, $3)";
+    const FILES: &str = "insert into torrent_files (torrent_id, packed) values ($1, $2)";
+    let inserted = on!(tx, |c| sqlx::query_scalar(SQL)
+        .bind(new.infohash_v1.as_deref())
+        .bind(new.infohash_v2.as_deref())
+        .bind(&new.name)
+        .bind(&new.title)
+        .bind(&new.description)
+        .bind(new.category_id)
+        .bind(new.uploader_id)
+        .bind(new.anonymous)
+        .bind(new.private)
+        .bind(new.size)
+        .bind(new.file_count)
+        .bind(new.piece_length)
+        .bind(new.piece_count)
+        .bind(new.source.as_deref())
+        .bind(new.created_by.as_deref())
+        .bind(new.metainfo_created_at)
+        .bind(&new.web_seeds)
+        .bind(new.at)
+        .fetch_one(c)
+        .await);
+    let id: TorrentId = match inserted {
+        Ok(id) => id,
+        Err(e)
+            if violates_unique(&e, "torrents", "infohash_v1")
+                || violates_unique(&e, "torrents", "infohash_v2") =>
+        {
+            return Err(InsertError::Known);
+        }
+        Err(e)
+            if e.as_database_error()
+                .is_some_and(|e| e.is_foreign_key_violation()) =>
+        {
+            return Err(InsertError::NoCategory);
+        }
+        Err(e) => return Err(e.into()),
+    };
+    exec!(tx, BLOB, id, &new.info, &new.kept)?;
+    exec!(tx, FILES, id, &new.packed_files)?;
+    add_tags(tx, id, tags).await?;
+    stamp(tx, id).await?;
+    Ok(id)
+}
+
+async fn add_tags(tx: &mut Tx, id: TorrentId, tags: &[TagId]) -> Result<(), sqlx::Error> {
+    const SQL: &str =
+        "insert into torrent_tags (torrent_id, tag_id) values ($1, $2) on conflict do nothing";
+    for tag in tags {
+        exec!(tx, SQL, id, *tag)?;
+    }
+    Ok(())
+}
+
+/// Gives a changed torrent the next catalogue revision; the last statement of its transaction.
+async fn stamp(tx: &mut Tx, id: TorrentId) -> Result<(), sqlx::Error> {
+    const SQL: &str = "update torrents set revision = $2 where id = $1";
+    let revision = revisions::bump(tx, Revision::Catalogue).await?;
+    exec!(tx, SQL, id, revision).map(drop)
+}
+
+/// The torrent that has a hash already.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Existing {
+    pub id: TorrentId,
+    pub title: String,
+}
+
+/// Whether one of a new torrent's hashes is in the catalogue.
+pub async fn existing(conn: &mut Conn, new: &NewTorrent) -> Result<Option<Existing>, sqlx::Error> {
+    if let Some(v1) = new.infohash_v1.as_deref().and_then(InfohashV1::from_slice)
+        && let Some(found) = by_infohash(conn, Infohash::V1(v1)).await?
+    {
+        return Ok(Some(found));
+    }
+    match new.infohash_v2.as_deref().and_then(InfohashV2::from_slice) {
+        Some(v2) => by_infohash(conn, Infohash::V2(v2)).await,
+        None => Ok(None),
+    }
+}
+
+/// The published torrent of a hash.
+pub async fn by_infohash(
+    conn: &mut Conn,
+    infohash: Infohash,
+) -> Result<Option<Existing>, sqlx::Error> {
+    const V1: &str = "select id, title from torrents where infohash_v1 = $1 and state <> 'deleted'";
+    const V2: &str = "select id, title from torrents where infohash_v2 = $1 and state <> 'deleted'";
+    match infohash {
+        Infohash::V1(hash) => on!(conn, |c| sqlx::query_as(V1)
+            .bind(&hash.as_bytes()[..])
+            .fetch_optional(c)
+            .await),
+        Infohash::V2(hash) => on!(conn, |c| sqlx::query_as(V2)
+            .bind(&hash.as_bytes()[..])
+            .fetch_optional(c)
+            .await),
+    }
+}
+
+/// What a torrent's page shows.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Torrent {
+    pub id: TorrentId,
+    pub state: String,
+    infohash_v1: Option<Vec<u8>>,
+    infohash_v2: Option<Vec<u8>>,
+    pub name: String,
+    pub title: String,
+    pub description: String,
+    pub category_id: CategoryId,
+    pub uploader_id: UserId,
+    pub uploader_name: String,
+    pub anonymous: bool,
+    pub private: bool,
+    pub size: i64,
+    pub file_count: i64,
+    pub piece_length: i64,
+    pub piece_count: i64,
+    pub source: Option<String>,
+    pub created_by: Option<String>,
+    pub metainfo_created_at: Option<i64>,
+    web_seeds: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub deleted_at: Option<Timestamp>,
+    pub deleted_by_name: Option<String>,
+    pub delete_reason: Option<String>,
+    pub downloads: i64,
+}
+
+impl Torrent {
+    pub fn is_deleted(&self) -> bool {
+        self.state == "deleted"
+    }
+
+    pub fn infohash_v1(&self) -> Option<InfohashV1> {
+        InfohashV1::from_slice(self.infohash_v1.as_deref()?)
+    }
+
+    pub fn infohash_v2(&self) -> Option<InfohashV2> {
+        InfohashV2::from_slice(self.infohash_v2.as_deref()?)
+    }
+
+    pub fn kind(&self) -> Kind {
+        match (self.infohash_v1.is_some(), self.infohash_v2.is_some()) {
+            (true, true) => Kind::Hybrid,
+            (false, true) => Kind::V2,
+            _ => Kind::V1,
+        }
+    }
+
+    pub fn web_seeds(&self) -> anyhow::Result<Vec<String>> {
+        serde_json::from_str(&self.web_seeds)
+            .with_context(|| format!("web seeds of torrent {}", self.id))
+    }
+}
+
+/// A torrent in any state.
+pub async fn by_id(conn: &mut Conn, id: TorrentId) -> Result<Option<Torrent>, sqlx::Error> {
+    const SQL: &str = "select t.id, t.state, t.infohash_v1, t.infohash_v2, t.name, t.title, t.description, t.category_id, \
+        t.uploader_id, u.name as uploader_name, t.anonymous, t.private, t.size, t.file_count, t.piece_length, \
+        t.piece_count, t.source, t.created_by, t.metainfo_created_at, t.web_seeds, t.created_at, t.updated_at, \
+        t.deleted_at, d.name as deleted_by_name, t.delete_reason, coalesce(n.count, 0) as downloads \
+        from torrents t join users u on u.id = t.uploader_id left join users d on d.id = t.deleted_by \
+        left join download_counts n on n.torrent_id = t.id where t.id = $1";
+    on!(conn, |c| sqlx::query_as(SQL)
+        .bind(id)
+        .fetch_optional(c)
+        .await)
+}
+
+/// The packed file list.
+pub async fn packed_files(conn: &mut Conn, id: TorrentId) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    const SQL: &str = "select packed from torrent_files where torrent_id = $1";
+    on!(conn, |c| sqlx::query_scalar(SQL)
+        .bind(id)
+        .fetch_optional(c)
+        .await)
+}
+
+/// What a download is made of.
+#[derive(sqlx::FromRow)]
+pub struct Blob {
+    pub name: String,
+    pub info: Vec<u8>,
+    pub kept: Vec<u8>,
+}
+
+pub async fn blob(conn: &mut Conn, id: TorrentId) -> Result<Option<Blob>, sqlx::Error> {
+    const SQL: &str = "select t.name, b.info, b.kept from torrents t join torrent_blobs b on b.torrent_id = t.id \
+        where t.id = $1 and t.state = 'published'";
+    on!(conn, |c| sqlx::query_as(SQL)
+        .bind(id)
+        .fetch_optional(c)
+        .await)
+}
+
+/// What an edit may change.
+pub struct Change<'a> {
+    pub title: &'a Title,
+    pub description: &'a str,
+    pub category_id: CategoryId,
+    pub anonymous: bool,
+    pub tags: &'a [TagId],
+    pub at: Timestamp,
+}
+
+/// Changes a published torrent; `false` when it is none any more.
+pub async fn update(tx: &mut Tx, id: TorrentId, change: &Change<'_>) -> Result<bool, InsertError> {
+    const SQL: &str = "update torrents set title = $2, description = $3, category_id = $4, anonymous = $5, \
+        updated_at = $6 where id = $1 and state = 'published'";
+    const CLEAR: &str = "delete from torrent_tags where torrent_id = $1";
+    let changed = exec!(
+        tx,
+        SQL,
+        id,
+        change.title.as_str(),
+        change.description,
+        change.category_id,
+        change.anonymous,
+        change.at
+    );
+    match changed {
+        Ok(0) => return Ok(false),
+        Ok(_) => {}
+        Err(e)
+            if e.as_database_error()
+                .is_some_and(|e| e.is_foreign_key_violation()) =>
+        {
+            return Err(InsertError::NoCategory);
+        }
+        Err(e) => return Err(e.into()),
+    }
+    exec!(tx, CLEAR, id)?;
+    add_tags(tx, id, change.tags).await?;
+    stamp(tx, id).await?;
+    Ok(true)
+}
+
+/// Deletes; the row stays as a note, the hash is free again. `false` when it was gone already.
+pub async fn delete(
+    tx: &mut Tx,
+    id: TorrentId,
+    by: UserId,
+    reason: &str,
+    at: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    const SQL: &str = "update torrents set state = 'deleted', deleted_at = $2, deleted_by = $3, delete_reason = $4 \
+        where id = $1 and state <> 'deleted'";
+    if exec!(tx, SQL, id, at, by, reason)? == 0 {
+        return Ok(false);
+    }
+    stamp(tx, id).await?;
+    Ok(true)
+}
+
+/// Takes away the blobs of torrents deleted before `before`, a few at a time; tells how many went.
+pub async fn purge_blobs(tx: &mut Tx, before: Timestamp, limit: i64) -> Result<u64, sqlx::Error> {
+    const SQL: &str = "delete from torrent_blobs where torrent_id in (select b.torrent_id from torrent_blobs b \
+        join torrents t on t.id = b.torrent_id where t.state = 'deleted' and t.deleted_at < $1 limit $2)";
+    exec!(tx, SQL, before, limit)
+}
+
+/// How many published torrents a member has; anonymous ones only where they may be known.
+pub async fn count_of(
+    conn: &mut Conn,
+    uploader: UserId,
+    with_anonymous: bool,
+) -> Result<i64, sqlx::Error> {
+    const SQL: &str = "select count(*) from torrents where uploader_id = $1 and state = 'published' \
+        and (anonymous = $2 or anonymous = $3)";
+    on!(conn, |c| sqlx::query_scalar(SQL)
+        .bind(uploader)
+        .bind(false)
+        .bind(with_anonymous)
+        .fetch_one(c)
+        .await)
+}
