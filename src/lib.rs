@@ -36,6 +36,8 @@ pub mod tracker;
 
 /// Categories: two levels, merged and deleted without losing a torrent.
 pub mod categories;
+/// Pages about members: profile, public page, administration.
+pub mod members;
 /// The log of what was done, and changes that touch many torrents.
 pub mod moderation;
 /// Tags and their aliases.

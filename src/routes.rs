@@ -41,7 +41,9 @@ macro_rules! routes {
 
 use crate::accounts::{login, password, register, setup, theme};
 use crate::categories::pages as categories;
+use crate::members::{admin as members, invites, profile, show as member};
 use crate::moderation::pages as moderation;
+use crate::settings::pages as settings;
 use crate::tags::pages as tags;
 use crate::torrents::{browse, delete, download, edit, show, upload};
 use crate::tracker::embedded::announce;
@@ -65,6 +67,11 @@ routes! {
     get "/profile/password", Member => password::form;
     post "/profile/password", Member => password::submit;
     post "/theme", Anyone => theme::submit;
+
+    get "/profile", Member => profile::page;
+    post "/profile/passkey", Member => profile::reset_passkey;
+    post "/profile/sessions/{handle}/revoke", Member => profile::revoke_session;
+    get "/members/{name}", Viewer => member::page;
 
     // The catalogue.
     get "/", Viewer => browse::listing;
@@ -102,7 +109,16 @@ routes! {
     post "/moderation/tags/{id}/aliases/{alias}/delete", Moderator => tags::remove_alias;
     post "/moderation/tags/{id}/merge", Moderator => tags::merge;
     post "/moderation/tags/{id}/delete", Moderator => tags::delete;
+    post "/moderation/members/{id}/ban", Moderator => members::ban;
+    post "/moderation/members/{id}/unban", Moderator => members::unban;
 
     // Administration.
+    get "/admin/settings", Admin => settings::form;
+    post "/admin/settings", Admin => settings::submit;
+    get "/admin/members", Admin => members::list;
+    post "/admin/members/{id}/role", Admin => members::set_role;
+    get "/admin/invites", Admin => invites::list;
+    post "/admin/invites", Admin => invites::create;
+    post "/admin/invites/{id}/revoke", Admin => invites::revoke;
     get "/admin/log", Admin => moderation::log;
 }

@@ -4,6 +4,7 @@ use crate::clock::Timestamp;
 use crate::db::{Conn, Tx};
 use crate::ids::{InviteId, UserId};
 use crate::secrets::token_hash;
+use crate::web::pager::Seek;
 use crate::{exec, on};
 
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -82,17 +83,46 @@ pub async fn set_user(tx: &mut Tx, id: InviteId, user: UserId) -> Result<(), sql
     exec!(tx, SQL, id, user).map(drop)
 }
 
-/// Takes an unused link back.
-pub async fn revoke(tx: &mut Tx, id: InviteId, now: Timestamp) -> Result<bool, sqlx::Error> {
-    const SQL: &str = "update invites set revoked_at = $2 where id = $1 and used_at is null and revoked_at is null";
-    let done = exec!(tx, SQL, id, now)?;
-    Ok(done > 0)
+/// Takes an unused link back and answers its note; `None` where there is nothing to take back.
+pub async fn revoke(
+    tx: &mut Tx,
+    id: InviteId,
+    now: Timestamp,
+) -> Result<Option<String>, sqlx::Error> {
+    const SQL: &str = "update invites set revoked_at = $2 where id = $1 and used_at is null and revoked_at is null \
+        returning note";
+    on!(tx, |c| sqlx::query_scalar(SQL)
+        .bind(id)
+        .bind(now)
+        .fetch_optional(c)
+        .await)
 }
 
-/// The newest invitations.
-pub async fn list(conn: &mut Conn, limit: i64) -> Result<Vec<Invite>, sqlx::Error> {
-    const SQL: &str = "select i.id, i.note, c.name as created_by_name, i.created_at, i.expires_at, \
-        u.name as used_by_name, i.used_at, i.revoked_at from invites i \
-        join users c on c.id = i.created_by left join users u on u.id = i.used_by order by i.id desc limit $1";
-    on!(conn, |c| sqlx::query_as(SQL).bind(limit).fetch_all(c).await)
+/// Newest first, at most `limit`; backwards for `Seek::Before`.
+pub async fn list(
+    conn: &mut Conn,
+    seek: &Seek<i64>,
+    limit: i64,
+) -> Result<Vec<Invite>, sqlx::Error> {
+    const OLDER: &str = "select i.id, i.note, c.name as created_by_name, i.created_at, i.expires_at, \
+        u.name as used_by_name, i.used_at, i.revoked_at from invites i join users c on c.id = i.created_by \
+        left join users u on u.id = i.used_by where i.id < $1 order by i.id desc limit $2";
+    const NEWER: &str = "select i.id, i.note, c.name as created_by_name, i.created_at, i.expires_at, \
+        u.name as used_by_name, i.used_at, i.revoked_at from invites i join users c on c.id = i.created_by \
+        left join users u on u.id = i.used_by where i.id > $1 order by i.id limit $2";
+    let (sql, key) = match seek {
+        Seek::First => (OLDER, i64::MAX),
+        Seek::After(id) => (OLDER, *id),
+        Seek::Before(id) => (NEWER, *id),
+    };
+    on!(conn, |c| sqlx::query_as(sql)
+        .bind(key)
+        .bind(limit)
+        .fetch_all(c)
+        .await)
+}
+
+pub async fn count(conn: &mut Conn) -> Result<i64, sqlx::Error> {
+    const SQL: &str = "select count(*) from invites";
+    on!(conn, |c| sqlx::query_scalar(SQL).fetch_one(c).await)
 }

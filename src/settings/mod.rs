@@ -1,6 +1,7 @@
 //! The site's settings: made at set-up, changed by admins, read by everybody. Pages and set-up share one form.
 
 pub mod forms;
+pub mod pages;
 pub mod queries;
 
 use serde::{Deserialize, Serialize};
