@@ -168,11 +168,11 @@ pub async fn submit(
     Ok(response)
 }
 
-/// Writes the first settings, with which the site is set up and no link works any more.
+/// Writes the first settings, with which the site is set up and no link works any more, and categories to start with.
 pub async fn open_site(tx: &mut Tx, settings: &Settings, at: Timestamp) -> Result<(), sqlx::Error> {
     clear_links(tx).await?;
-    categories::seed_defaults(tx).await?;
-    settings::queries::save(tx, settings, at).await
+    settings::queries::save(tx, settings, at).await?;
+    categories::seed_defaults(tx).await
 }
 
 async fn check_link(visit: &Visit, conn: &mut Conn, token: &str) -> Result<()> {

@@ -11,7 +11,9 @@ use seedbank::accounts::queries::{self, InsertError, NewUser, User};
 use seedbank::accounts::{Role, UserName, setup};
 use seedbank::clock::Clock;
 use seedbank::config::Config;
-use seedbank::db::{Conn, Db};
+use seedbank::db::{Conn, Db, Tx};
+use seedbank::ids::UserId;
+use seedbank::moderation::log::{self, Action, Entry, Subject};
 use seedbank::secrets::random_passkey;
 use seedbank::settings::{self, Settings};
 
@@ -90,15 +92,23 @@ async fn create(
         invited_by: None,
         at: now,
     };
-    match queries::insert(&mut tx, &new).await {
-        Ok(_) => {}
+    let id = match queries::insert(&mut tx, &new).await {
+        Ok(id) => id,
         Err(InsertError::NameTaken) => bail!(
             "{} exists; give the role with `seedbank admin promote {} admin`",
             name.as_str(),
             name.as_str()
         ),
         Err(InsertError::Database(error)) => return Err(error.into()),
-    }
+    };
+    record(
+        &mut tx,
+        Action::UserCreated,
+        id,
+        name.as_str(),
+        Role::Admin.as_str(),
+    )
+    .await?;
     if let Some(settings) = &first {
         setup::open_site(&mut tx, settings, now).await?;
     }
@@ -142,6 +152,8 @@ async fn promote(db: &Db, name: &str, role: Role) -> anyhow::Result<String> {
         );
     }
     queries::set_role(&mut tx, user.id, role).await?;
+    let change = format!("{} to {}", user.role.as_str(), role.as_str());
+    record(&mut tx, Action::RoleChanged, user.id, &user.name, &change).await?;
     tx.commit().await?;
     Ok(format!(
         "{} is {} now, {} before.\n",
@@ -162,6 +174,7 @@ async fn reset_password(
     let password_hash = passwords.hash(&password.text).await?;
     let mut tx = db.write().await?;
     queries::set_password(&mut tx, user.id, &password_hash).await?;
+    record(&mut tx, Action::PasswordReset, user.id, &user.name, "").await?;
     tx.commit().await?;
     let mut said = format!(
         "{} has a new password and is logged out everywhere.\n",
@@ -172,6 +185,24 @@ async fn reset_password(
     }
     said.push_str(&password.said());
     Ok(said)
+}
+
+/// Into the log that admins read, by nobody in particular.
+async fn record(
+    tx: &mut Tx,
+    action: Action,
+    id: UserId,
+    name: &str,
+    reason: &str,
+) -> anyhow::Result<()> {
+    let entry = Entry {
+        at: Clock::system().now(),
+        actor: None,
+        action,
+        subject: Subject::user(id, name),
+        reason: reason.to_owned(),
+    };
+    Ok(log::record(tx, &entry).await?)
 }
 
 async fn known(conn: &mut Conn, name: &str) -> anyhow::Result<User> {

@@ -1,6 +1,6 @@
 //! `seedbank serve`: from the bound port to an orderly stop.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 
 use actix_web::web;
 use anyhow::Context;
@@ -16,7 +16,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen).with_context(|| {
         format!("{listen} cannot be listened on; choose another with SEEDBANK__SERVER__LISTEN")
     })?;
-    let address = listener.local_addr()?;
+    let address = shown(listener.local_addr()?);
     let app = web::Data::new(App::build(config, Clock::system()).await?);
     let running = serve::start(&app, listener)?;
     println!(
@@ -31,6 +31,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     running.stop().await?;
     app.db.close().await;
     Ok(())
+}
+
+/// The address as somebody on this machine can open it: `0.0.0.0` is none.
+fn shown(address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
 }
 
 /// SIGTERM, or Ctrl-C.

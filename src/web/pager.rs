@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn pages_link_both_ways() {
-        let (rows, pager) = Seek::First.cut(vec![1, 2, 3], 2, url);
+        let (rows, pager) = Seek::<i32>::First.cut(vec![1, 2, 3], 2, url);
         assert_eq!(rows, [1, 2]);
         assert_eq!(pager.next_url.as_deref(), Some("/x?after=2"));
         assert!(pager.previous_url.is_none() && pager.first_url.is_none());

@@ -6,6 +6,9 @@ use std::process::{Command, Stdio};
 
 use seedbank::accounts::{Role, queries};
 use seedbank::bittorrent::metainfo::{self, Kind};
+use seedbank::db::Conn;
+use seedbank::moderation::log;
+use seedbank::web::pager::Seek;
 
 use crate::harness::{PASSWORD, run_bare};
 
@@ -69,6 +72,16 @@ fn password(stdout: &str) -> String {
     rest.lines().next().unwrap().to_owned()
 }
 
+/// What the admins' log says, newest first: nobody on the site did it.
+async fn logged(conn: &mut Conn) -> Vec<String> {
+    let entries = log::list(conn, &Seek::First, 10).await.unwrap();
+    assert!(entries.iter().all(|entry| entry.actor_name.is_none()));
+    entries
+        .iter()
+        .map(|entry| format!("{} {} {}", entry.action, entry.subject_name, entry.reason))
+        .collect()
+}
+
 both! {
     /// `admin create` beside a running site that nobody has set up: the account works and the site is open.
     async fn an_admin_from_the_shell_opens_the_site(site: Site) {
@@ -100,6 +113,9 @@ both! {
         drop(tx);
         assert_eq!(second.role, Role::Admin);
         assert!(site.app.passwords.verify(&password(&said), hash.as_deref()).await.unwrap());
+        let mut conn = site.app.db.read().await.unwrap();
+        assert!(!seedbank::categories::queries::all(&mut conn).await.unwrap().is_empty());
+        assert_eq!(logged(&mut conn).await, ["user.create second admin", "user.create Root admin"]);
     }
 
     async fn roles_from_the_shell(site: Site) {
@@ -120,6 +136,8 @@ both! {
         assert!(run(&["admin", "promote", "bob", "admin"]).await.well().contains("already"));
         run(&["admin", "promote", "ann", "uploader"]).await.well();
         assert_eq!((role("ann").await, role("bob").await), (Role::Uploader, Role::Admin));
+        let log = logged(&mut site.app.db.read().await.unwrap()).await;
+        assert_eq!(log, ["user.role ann admin to uploader", "user.role bob member to admin"]);
     }
 
     /// A new password from the shell ends the sessions of that member and of nobody else.

@@ -3,9 +3,15 @@
 #[macro_use]
 mod harness;
 
+mod fixtures;
+
 mod accounts;
+mod categories;
 mod commands;
+mod compose;
 mod migrations;
 mod pages;
 mod search;
+mod tags;
 mod torrents;
+mod tracker;
