@@ -31,6 +31,8 @@ pub mod accounts;
 pub mod search;
 /// The site's settings.
 pub mod settings;
+/// What Seedbank asks of a tracker, and the one inside.
+pub mod tracker;
 
 /// Categories: two levels, merged and deleted without losing a torrent.
 pub mod categories;

@@ -42,6 +42,7 @@ macro_rules! routes {
 use crate::accounts::{login, password, register, setup, theme};
 use crate::categories::pages as categories;
 use crate::moderation::pages as moderation;
+use crate::tags::pages as tags;
 use crate::torrents::{browse, delete, download, edit, show, upload};
 use crate::tracker::embedded::announce;
 use crate::web::assets;
@@ -95,6 +96,12 @@ routes! {
     post "/moderation/categories/{id}/down", Moderator => categories::down;
     post "/moderation/categories/{id}/merge", Moderator => categories::merge;
     post "/moderation/categories/{id}/delete", Moderator => categories::delete;
+    get "/moderation/tags", Moderator => tags::list;
+    post "/moderation/tags/{id}/rename", Moderator => tags::rename;
+    post "/moderation/tags/{id}/alias", Moderator => tags::add_alias;
+    post "/moderation/tags/{id}/aliases/{alias}/delete", Moderator => tags::remove_alias;
+    post "/moderation/tags/{id}/merge", Moderator => tags::merge;
+    post "/moderation/tags/{id}/delete", Moderator => tags::delete;
 
     // Administration.
     get "/admin/log", Admin => moderation::log;

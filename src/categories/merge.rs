@@ -103,7 +103,8 @@ pub async fn run(app: &App, ending: &Ending) -> Result<i64> {
     )))
 }
 
-async fn step(tx: &mut Tx, ending: &Ending) -> Result<i64> {
+/// One step; answers how many torrents it moved.
+pub async fn step(tx: &mut Tx, ending: &Ending) -> Result<i64> {
     const TARGET: &str = "update categories set position = position where id = $1";
     const MOVE: &str = "update torrents set category_id = $2, revision = $3 where id in \
         (select id from torrents where category_id = $1 order by id limit $4)";

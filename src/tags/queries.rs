@@ -89,6 +89,22 @@ pub async fn by_id(conn: &mut Conn, id: TagId) -> Result<Option<Tag>, sqlx::Erro
         .await)
 }
 
+/// The tags with these ids, in no order.
+pub async fn by_ids(conn: &mut Conn, ids: &[TagId]) -> Result<Vec<Tag>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    on!(conn, |c: B| {
+        let mut query = QueryBuilder::<B>::new("select id, name from tags where id in (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })
+}
+
 #[derive(sqlx::FromRow)]
 struct Tagged {
     torrent_id: TorrentId,
@@ -280,20 +296,4 @@ pub async fn add_alias(tx: &mut Tx, id: TagId, alias: &TagName) -> Result<(), Na
 pub async fn remove_alias(tx: &mut Tx, id: TagId, alias: &str) -> Result<bool, sqlx::Error> {
     const SQL: &str = "delete from tag_aliases where tag_id = $1 and alias = $2";
     Ok(exec!(tx, SQL, id, alias)? > 0)
-}
-
-/// The tags with these ids, in no order.
-pub async fn by_ids(conn: &mut Conn, ids: &[TagId]) -> Result<Vec<Tag>, sqlx::Error> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    on!(conn, |c: B| {
-        let mut query = QueryBuilder::<B>::new("select id, name from tags where id in (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        query.push(")");
-        query.build_query_as().fetch_all(c).await
-    })
 }

@@ -3,9 +3,14 @@
 #[macro_use]
 mod harness;
 
+mod fixtures;
+
 mod accounts;
+mod categories;
 mod commands;
 mod compose;
 mod migrations;
 mod pages;
+mod tags;
 mod torrents;
+mod tracker;

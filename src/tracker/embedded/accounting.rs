@@ -58,6 +58,7 @@ pub struct Report {
     pub started: bool,
     pub stopped: bool,
     pub completed: bool,
+    pub seeding: bool,
     /// The way it came: a digest of the hash announced and the address.
     pub way: u64,
     pub at: Timestamp,
@@ -246,6 +247,7 @@ impl Report {
         self.totals = next.totals;
         self.stopped |= next.stopped;
         self.completed |= next.completed;
+        self.seeding = next.seeding;
         self.at = next.at;
     }
 }
@@ -265,6 +267,7 @@ mod tests {
             started: false,
             stopped: false,
             completed: false,
+            seeding: false,
             way: 1,
             at: NOW,
         }

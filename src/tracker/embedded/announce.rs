@@ -120,6 +120,7 @@ impl Embedded {
                     started: announce.event == Event::Started,
                     stopped: announce.event == Event::Stopped,
                     completed: announce.event == Event::Completed,
+                    seeding: announce.seeding,
                     way: way(side, ip),
                     at: now,
                 },

@@ -261,6 +261,7 @@ impl Embedded {
             let step = usize::try_from(n % Swarms::steps() as u64).unwrap_or(0);
             self.swarms.expire(step, now);
             if now > self.carried_until && self.carries.swap(false, Ordering::Relaxed) {
+                self.store.lock().await.forget_carried();
                 self.swarms.forget_carried();
             }
             if n % PURGE_TICKS == 0

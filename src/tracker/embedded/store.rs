@@ -2,7 +2,7 @@
 //! adds what grew and stores both. A part that fails is kept and tried again; because the baseline is read anew,
 //! one whose commit was answered by a broken connection is not counted twice.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::accounting::{Batch, Known, LATE_S, Ledger, Mark, Report, SessionKey, Totals};
 use super::numbers::NumbersBook;
@@ -18,14 +18,31 @@ const PART: usize = 150;
 const TOUCH_S: i64 = 86_400;
 
 /// What is being stored, and what memory knows of sessions besides the database.
-#[derive(Default)]
 pub struct Store {
     batch: Batch,
     number: u64,
     marks: HashMap<SessionKey, Mark>,
+    /// Sessions heard of in this run, while numbers of an earlier run are carried.
+    heard: Option<HashSet<SessionKey>>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            batch: Batch::default(),
+            number: 0,
+            marks: HashMap::new(),
+            heard: Some(HashSet::new()),
+        }
+    }
 }
 
 impl Store {
+    /// From now on no numbers of an earlier run are carried.
+    pub fn forget_carried(&mut self) {
+        self.heard = None;
+    }
+
     /// Stores what is left of the last batch, and one batch more.
     pub async fn flush(
         &mut self,
@@ -61,6 +78,9 @@ impl Store {
                 Ok(written) => {
                     self.marks.extend(written.marks);
                     numbers.wrote(&written.completed);
+                    if let Some(heard) = &mut self.heard {
+                        note_returned(heard, part, &written.known_before, swarms);
+                    }
                     self.batch.truncate(from);
                 }
                 // One row that the schema refuses must not hold up the others: look for it, and leave it out.
@@ -77,6 +97,24 @@ impl Store {
     }
 }
 
+/// Clients that an earlier run stored, and so counted, are not carried any more.
+fn note_returned(
+    heard: &mut HashSet<SessionKey>,
+    part: &[(SessionKey, Vec<Report>)],
+    known_before: &HashSet<i64>,
+    swarms: &Swarms,
+) {
+    for ((key, reports), place) in part.iter().zip(0i64..) {
+        let Some(first) = reports.first() else {
+            continue;
+        };
+        let is_first = heard.insert(key.clone());
+        if is_first && !first.started && known_before.contains(&place) {
+            swarms.returned(key.torrent, first.seeding && !first.completed);
+        }
+    }
+}
+
 /// A row's own fault, unlike a database that is away or busy.
 fn is_refused(error: &sqlx::Error) -> bool {
     use sqlx::error::ErrorKind;
@@ -89,6 +127,8 @@ fn is_refused(error: &sqlx::Error) -> bool {
 struct Written {
     marks: Vec<(SessionKey, Mark)>,
     completed: Vec<NewNumbers>,
+    /// Places in the part whose sessions were stored before.
+    known_before: HashSet<i64>,
 }
 
 async fn write_part(
@@ -132,6 +172,11 @@ async fn write_part(
     Ok(Written {
         marks: entries.marks,
         completed,
+        known_before: books
+            .iter()
+            .filter(|row| row.session_at.is_some())
+            .map(|row| row.place)
+            .collect(),
     })
 }
 

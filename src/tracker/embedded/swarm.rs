@@ -156,7 +156,13 @@ impl Swarms {
             owner: visit.owner,
             id: visit.peer_id,
         };
-        swarm.recognise(&key, visit);
+        // Of members the books know whether they were here before.
+        if let Owner::Guest(_) = key.owner
+            && visit.event != Event::Started
+            && !swarm.knows(&key)
+        {
+            swarm.uncarry(visit.seeding && visit.event != Event::Completed);
+        }
         let side = swarm.sides[visit.side as usize].get_or_insert_default();
         let held = side.len();
         if visit.event == Event::Stopped {
@@ -194,6 +200,21 @@ impl Swarms {
     pub fn carry(&self, torrent: TorrentId, seeders: u32, leechers: u32) {
         let mut shard = self.shard(torrent).lock();
         shard.swarms.entry(torrent).or_default().carried = Carried { seeders, leechers };
+    }
+
+    /// One of those that an earlier run counted has announced; its role then is a guess from its role now.
+    pub fn returned(&self, torrent: TorrentId, was_seeding: bool) {
+        let mut shard = self.shard(torrent).lock();
+        let Shard { swarms, changed } = &mut *shard;
+        if let Some(swarm) = swarms.get_mut(&torrent)
+            && swarm.carried != Carried::default()
+        {
+            swarm.uncarry(was_seeding);
+            changed.insert(torrent);
+            if swarm.is_empty() {
+                swarms.remove(&torrent);
+            }
+        }
     }
 
     pub fn forget_carried(&self) {
@@ -325,13 +346,12 @@ impl Swarm {
         self.carried == Carried::default() && self.sides.iter().flatten().all(|s| s.len() == 0)
     }
 
-    /// A client that goes on where an earlier run of the tracker knew it is one of the carried.
-    fn recognise(&mut self, key: &Key, visit: &Visit) {
-        let known = self.sides.iter().flatten().any(|side| side.has(key));
-        if known || visit.event == Event::Started || self.carried == Carried::default() {
-            return;
-        }
-        let was_seeding = visit.seeding && visit.event != Event::Completed;
+    fn knows(&self, key: &Key) -> bool {
+        self.sides.iter().flatten().any(|side| side.has(key))
+    }
+
+    /// One of the carried is here again, or is known to have left.
+    fn uncarry(&mut self, was_seeding: bool) {
         let Carried { seeders, leechers } = &mut self.carried;
         let (first, second) = match was_seeding {
             true => (seeders, leechers),

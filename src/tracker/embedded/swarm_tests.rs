@@ -239,36 +239,40 @@ fn numbers_survive_a_restart_and_become_true_again() {
     swarms.carry(ONE, 3, 2);
     assert_eq!(swarms.counts(ONE), Some(counts(3, 2)));
     swarms.announce(&visit(ONE, 1, true));
+    swarms.returned(ONE, true);
     assert_eq!(
         swarms.counts(ONE),
         Some(counts(3, 2)),
         "one of the three came back"
     );
-    swarms.announce(&Visit {
-        side: Side::V2,
-        ..visit(ONE, 1, true)
-    });
-    assert_eq!(
-        swarms.counts(ONE),
-        Some(counts(3, 2)),
-        "the other hash of the same client"
-    );
-    swarms.announce(&Visit {
-        event: Event::Started,
-        ..visit(ONE, 4, false)
-    });
+    swarms.announce(&visit(ONE, 4, false));
     assert_eq!(
         swarms.counts(ONE),
         Some(counts(3, 3)),
-        "who starts was not there before"
+        "who is new was not carried"
     );
-    swarms.announce(&Visit {
-        event: Event::Stopped,
-        ..visit(ONE, 5, false)
-    });
+    swarms.returned(ONE, false);
     assert_eq!(swarms.counts(ONE), Some(counts(3, 2)), "a carried one left");
     swarms.forget_carried();
     assert_eq!(swarms.counts(ONE), Some(counts(1, 1)));
+    swarms.carry(TWO, 1, 0);
+    swarms.returned(TWO, true);
+    assert_eq!(swarms.counts(TWO), None);
+}
+
+#[test]
+fn guests_are_recognised_by_what_they_say() {
+    let swarms = swarms();
+    swarms.carry(ONE, 1, 1);
+    let guest = |peer: u8, event| Visit {
+        owner: Owner::Guest(IpAddr::from([10, 9, 9, peer])),
+        event,
+        ..visit(ONE, 1, false)
+    };
+    swarms.announce(&guest(1, Event::Started));
+    assert_eq!(swarms.counts(ONE), Some(counts(1, 2)));
+    swarms.announce(&guest(2, Event::Regular));
+    assert_eq!(swarms.counts(ONE), Some(counts(1, 2)));
 }
 
 #[test]
