@@ -42,8 +42,6 @@ pub mod moderation;
 pub mod tags;
 /// Torrents: in, out, their pages and the listing.
 pub mod torrents;
-/// What Seedbank asks of a tracker, and the one inside.
-pub mod tracker;
 
 /// Rendering, forms, errors, headers, assets: names no feature.
 pub mod web;

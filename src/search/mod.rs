@@ -65,6 +65,17 @@ pub struct Search {
     remembered: Remembered,
 }
 
+/// Lets go of the index folder at the end of its scope, unless a batch is being written, whose thread ends by itself.
+struct Release(Arc<tokio::sync::Mutex<Follower>>);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        if let Ok(mut follower) = self.0.try_lock() {
+            follower.stop();
+        }
+    }
+}
+
 /// Which category lies below which.
 #[derive(Default)]
 struct Tree {
@@ -101,11 +112,12 @@ impl Search {
 
     /// Follows catalogue and swarm numbers until `stop` says true (or is dropped).
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        // Also when the task is aborted: the next to open the folder must be able to write.
+        let _release = Release(self.follower.clone());
         tokio::join!(
             self.follow_catalogue(stop.clone()),
             self.follow_numbers(stop)
         );
-        self.follower.lock().await.stop();
     }
 
     /// One page of what `who` may find. Takes processor time, mostly by the number of hits: a few ms for 100,000.

@@ -37,9 +37,11 @@ pub struct Listing {
     pub made: Instant,
 }
 
+type Kept<K, V> = Mutex<HashMap<K, (Generation, V)>>;
+
 pub struct Remembered {
-    facets: Mutex<HashMap<Question, (Generation, Facets)>>,
-    listings: Mutex<HashMap<(Question, Sort), (Generation, Arc<Listing>)>>,
+    facets: Kept<Question, Facets>,
+    listings: Kept<(Question, Sort), Arc<Listing>>,
     turn: Mutex<()>,
     worth_from: AtomicU64,
 }

@@ -98,7 +98,7 @@ fn disposition(name: &str) -> ContentDisposition {
     let clean: String = name
         .chars()
         .map(|c| {
-            if c.is_control() || "/\\:*?\"<>|".contains(c) {
+            if c.is_control() || "/\\:*?\"<>|;=".contains(c) {
                 '_'
             } else {
                 c

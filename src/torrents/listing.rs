@@ -91,6 +91,9 @@ struct Row(
     Option<i64>, // completed
 );
 
+/// Tags of a row; the torrent's page has all.
+const TAGS: usize = 3;
+
 const COLUMNS: &str = "t.id, t.title, t.category_id, t.uploader_id, u.name, \
     case when t.anonymous then 1 else 0 end, case when t.private then 1 else 0 end, \
     (case when t.infohash_v1 is null then 0 else 1 end) + (case when t.infohash_v2 is null then 0 else 2 end), \
@@ -120,6 +123,7 @@ pub async fn rows(
                 .get(&view.id)
                 .into_iter()
                 .flatten()
+                .take(TAGS)
                 .map(Link::to_tag)
                 .collect();
             Some(view)

@@ -75,7 +75,7 @@ pub fn url(id: TorrentId, title: &str) -> String {
         {
             slug.push('-');
         }
-        if slug.len() >= 48 {
+        if slug.len() >= 36 {
             break;
         }
     }

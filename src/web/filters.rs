@@ -1,5 +1,6 @@
 //! What templates may do with a value: sizes, numbers and times as people read them.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use tera::{Kwargs, State, Tera, TeraResult};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -9,6 +10,12 @@ use crate::clock::Clock;
 
 const DATETIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
+/// Everything but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 const DATE: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
 /// Registers every filter; must come before the templates.
@@ -107,7 +114,7 @@ pub fn iso(v: i64) -> String {
 }
 
 pub fn urlencode(v: &str) -> String {
-    percent_encoding::utf8_percent_encode(v, percent_encoding::NON_ALPHANUMERIC).to_string()
+    percent_encoding::utf8_percent_encode(v, RESERVED).to_string()
 }
 
 fn formatted(v: i64, format: &[BorrowedFormatItem<'_>]) -> String {

@@ -44,6 +44,10 @@ both! {
 
     async fn an_empty_site_says_how_to_begin(site: Site) {
         site.set_up().await;
+        let mut tx = site.app.db.write().await.unwrap();
+        seedbank::exec!(tx, "delete from categories where parent_id is not null").unwrap();
+        seedbank::exec!(tx, "delete from categories").unwrap();
+        tx.commit().await.unwrap();
         let mut mod_ = site.member("mo", Role::Moderator).await;
         let page = mod_.get(LIST).await.expect(200);
         page.shows("No categories yet");

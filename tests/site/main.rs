@@ -11,6 +11,7 @@ mod commands;
 mod compose;
 mod migrations;
 mod pages;
+mod search;
 mod tags;
 mod torrents;
 mod tracker;
