@@ -130,7 +130,9 @@ fn shown(app: &App, session: &Session, current: &[u8]) -> SessionShown {
 /// What a page may call a session: nothing to log in with, and nothing to look the row up by.
 fn handle(app: &App, session: &Session) -> String {
     let mac = app.secrets.mac("session handle", &session.sid_hash);
-    HEXLOWER.encode(mac.first_chunk::<8>().unwrap_or(&[0; 8]))
+    let mut handle = HEXLOWER.encode(&mac);
+    handle.truncate(16);
+    handle
 }
 
 /// Uploaded over downloaded, with two decimals.

@@ -45,9 +45,8 @@ both! {
     async fn an_empty_site_says_how_to_begin(site: Site) {
         site.set_up().await;
         let mut tx = site.app.db.write().await.unwrap();
-        for sql in ["delete from categories where parent_id is not null", "delete from categories"] {
-            seedbank::exec!(tx, sql).unwrap();
-        }
+        seedbank::exec!(tx, "delete from categories where parent_id is not null").unwrap();
+        seedbank::exec!(tx, "delete from categories").unwrap();
         tx.commit().await.unwrap();
         let mut mod_ = site.member("mo", Role::Moderator).await;
         let page = mod_.get(LIST).await.expect(200);
