@@ -67,12 +67,18 @@ pub async fn submit(visit: Visit, Form(input): Form<Input>) -> Result<HttpRespon
         fold_name(&input.name).chars().take(64).collect::<String>()
     );
     let address_bucket = format!("login@{}", client::bucket(client::address(&visit.req)));
-    let mut conn = app.db.read().await?;
-    for bucket in [&account_bucket, &address_bucket] {
-        if let Some(retry_after_s) = throttle::wait_s(&mut conn, bucket, now).await? {
+    let limits = &app.config.accounts;
+    let mut tx = app.db.write().await?;
+    for (bucket, limit) in [
+        (&address_bucket, limits.failures_per_address),
+        (&account_bucket, limits.failures_per_account),
+    ] {
+        if let Some(retry_after_s) = throttle::take(&mut tx, bucket, limit, now).await? {
             return Err(Error::TooMany { retry_after_s });
         }
     }
+    tx.commit().await?;
+    let mut conn = app.db.read().await?;
     let user = queries::by_name(&mut conn, &input.name).await?;
     let hash = match &user {
         Some(user) => queries::password_hash(&mut conn, user.id).await?,
@@ -84,11 +90,6 @@ pub async fn submit(visit: Visit, Form(input): Form<Input>) -> Result<HttpRespon
         .verify(&input.password, hash.as_deref())
         .await?;
     let Some(user) = user.filter(|_| right) else {
-        let limits = &app.config.accounts;
-        let mut tx = app.db.write().await?;
-        throttle::failed(&mut tx, &account_bucket, limits.failures_per_account, now).await?;
-        throttle::failed(&mut tx, &address_bucket, limits.failures_per_address, now).await?;
-        tx.commit().await?;
         tracing::info!("log-in refused");
         return refuse(
             &visit,
@@ -106,6 +107,7 @@ pub async fn submit(visit: Visit, Form(input): Form<Input>) -> Result<HttpRespon
     }
     let mut tx = app.db.write().await?;
     throttle::clear(&mut tx, &account_bucket).await?;
+    throttle::give_back(&mut tx, &address_bucket).await?;
     let cookie = sessions::open(app, &mut tx, &visit.req, user.id, user.epoch).await?;
     tx.commit().await?;
     tracing::info!(user = %user.id, "logged in");

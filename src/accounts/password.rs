@@ -51,10 +51,13 @@ pub async fn submit(member: Member, Form(input): Form<Input>) -> Result<HttpResp
     let now = app.clock.now();
     // A stolen session must not become a guessing machine for the password.
     let bucket = format!("password:{}", member.user.id);
-    let mut conn = app.db.read().await?;
-    if let Some(retry_after_s) = throttle::wait_s(&mut conn, &bucket, now).await? {
+    let mut tx = app.db.write().await?;
+    let limit = app.config.accounts.failures_per_account;
+    if let Some(retry_after_s) = throttle::take(&mut tx, &bucket, limit, now).await? {
         return Err(Error::TooMany { retry_after_s });
     }
+    tx.commit().await?;
+    let mut conn = app.db.read().await?;
     let hash = queries::password_hash(&mut conn, member.user.id).await?;
     drop(conn);
     let mut shown = Shown::default();
@@ -63,15 +66,6 @@ pub async fn submit(member: Member, Form(input): Form<Input>) -> Result<HttpResp
         .verify(&input.current_password, hash.as_deref())
         .await?
     {
-        let mut tx = app.db.write().await?;
-        throttle::failed(
-            &mut tx,
-            &bucket,
-            app.config.accounts.failures_per_account,
-            now,
-        )
-        .await?;
-        tx.commit().await?;
         shown
             .current_password
             .wrong("That is not your current password.");

@@ -165,7 +165,11 @@ pub async fn submit(visit: Visit, Form(input): Form<Input>) -> Result<HttpRespon
     if let Some((invite, _)) = taken {
         invites::set_user(&mut tx, invite, id).await?;
     }
-    throttle::failed(&mut tx, &bucket, ACCOUNTS_PER_ADDRESS, now).await?;
+    // Registering is no failure, but an address that does it all day has to wait like one.
+    if let Some(retry_after_s) = throttle::take(&mut tx, &bucket, ACCOUNTS_PER_ADDRESS, now).await?
+    {
+        return Err(Error::TooMany { retry_after_s });
+    }
     let cookie = sessions::open(app, &mut tx, &visit.req, id, 0).await?;
     tx.commit().await?;
     tracing::info!(user = %id, "registered");

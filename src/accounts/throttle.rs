@@ -25,13 +25,15 @@ pub async fn wait_s(
     Ok(until.map(|until| until.since(now).max(1)))
 }
 
-/// Counts a failure. Past `limit` in a window each further one doubles the wait, up to 15 minutes.
-pub async fn failed(
+/// Takes a try before it is looked at, as if it failed, so that a thousand at once are not looked at either; what
+/// succeeds is given back. Past `limit` in a window each further one doubles the wait, up to 15 minutes. Answers
+/// the seconds to wait where there is no try left.
+pub async fn take(
     tx: &mut Tx,
     bucket: &str,
     limit: i64,
     now: Timestamp,
-) -> Result<(), sqlx::Error> {
+) -> Result<Option<i64>, sqlx::Error> {
     const COUNT: &str = "insert into throttles (bucket, failures, window_started_at, blocked_until) values ($1, 1, $2, 0) \
         on conflict (bucket) do update set \
         failures = case when throttles.window_started_at < $3 then 1 else throttles.failures + 1 end, \
@@ -39,6 +41,9 @@ pub async fn failed(
         returning failures";
     const BLOCK: &str =
         "update throttles set blocked_until = $2, window_started_at = $3 where bucket = $1";
+    if let Some(wait_s) = wait_s(tx, bucket, now).await? {
+        return Ok(Some(wait_s));
+    }
     let failures: i64 = on!(tx, |c| sqlx::query_scalar(COUNT)
         .bind(bucket)
         .bind(now)
@@ -51,7 +56,14 @@ pub async fn failed(
         // The window moves along, so that waiting out a block does not start the count afresh.
         exec!(tx, BLOCK, bucket, now.plus(wait_s), now)?;
     }
-    Ok(())
+    Ok(None)
+}
+
+/// Gives a try back that was none after all: a member who logs in from an address that others guess from.
+pub async fn give_back(tx: &mut Tx, bucket: &str) -> Result<(), sqlx::Error> {
+    const SQL: &str =
+        "update throttles set failures = failures - 1 where bucket = $1 and failures > 0";
+    exec!(tx, SQL, bucket).map(drop)
 }
 
 pub async fn clear(tx: &mut Tx, bucket: &str) -> Result<(), sqlx::Error> {

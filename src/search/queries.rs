@@ -63,7 +63,7 @@ struct Row {
     tags: Option<String>,
 }
 
-pub(super) const CHANGED_AFTER: &str = "select t.id, t.revision, t.state, t.title, t.name, t.category_id, t.uploader_id, t.anonymous, \
+const CHANGED_AFTER: &str = "select t.id, t.revision, t.state, t.title, t.name, t.category_id, t.uploader_id, t.anonymous, \
     t.private, t.size, t.created_at, (t.infohash_v1 is not null) as has_v1, (t.infohash_v2 is not null) as has_v2, \
     u.name as uploader, f.packed, \
     (select string_agg(cast(g.id as text) || $4 || g.name, $5) from torrent_tags tt join tags g on g.id = tt.tag_id \
@@ -157,7 +157,7 @@ pub struct SwarmRow {
     pub swarm: Swarm,
 }
 
-pub(super) const SWARMS_FROM: &str = "select string_agg(cast(torrent_id as text) || ' ' || cast(seeders as text) || ' ' || \
+const SWARMS_FROM: &str = "select string_agg(cast(torrent_id as text) || ' ' || cast(seeders as text) || ' ' || \
     cast(leechers as text) || ' ' || cast(completed as text) || ' ' || cast(updated_at as text), ',') from \
     (select torrent_id, seeders, leechers, completed, updated_at from swarms \
         where (updated_at, torrent_id) > ($1, $2) order by updated_at, torrent_id limit $3) s";

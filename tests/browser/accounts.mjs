@@ -1,6 +1,6 @@
 // Members, in the browser: registering, logging in and out, colours, keys.
 import assert from "node:assert/strict";
-import { PASSWORD, logIn } from "./site.mjs";
+import { PASSWORD, accountMenu, logIn } from "./site.mjs";
 
 export async function accounts(check, world) {
   await check("somebody registers and is logged in", { always: true }, async (page, { context }) => {
@@ -8,7 +8,7 @@ export async function accounts(check, world) {
     await page.getByLabel("Member name").fill("otto");
     await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
     await page.getByRole("button", { name: "Create the account" }).click();
-    await page.getByLabel("Account menu").waitFor();
+    await accountMenu(page).waitFor();
     world.states.otto = await context.storageState();
   });
 
@@ -21,13 +21,13 @@ export async function accounts(check, world) {
 
   await check("logging out ends the session, logging in begins another", {}, async (page) => {
     await logIn(page, "otto");
-    await page.getByLabel("Account menu").click();
+    await accountMenu(page).click();
     await page.getByRole("button", { name: "Log out" }).click();
     await page.getByRole("link", { name: "Log in" }).first().waitFor();
     await page.goto("/profile/password");
     assert.match(page.url(), /\/login/);
     await logIn(page, "otto");
-    await page.getByLabel("Account menu").waitFor();
+    await accountMenu(page).waitFor();
   });
 
   await check("a password can be looked at while it is typed", {}, async (page) => {
@@ -72,11 +72,11 @@ export async function accounts(check, world) {
   await check("the account menu closes with Escape and by a click elsewhere", { as: "otto" }, async (page) => {
     await page.goto("/profile/password");
     const menu = page.locator("details.account");
-    await page.getByLabel("Account menu").click();
+    await accountMenu(page).click();
     assert.notEqual(await menu.getAttribute("open"), null);
     await page.keyboard.press("Escape");
     assert.equal(await menu.getAttribute("open"), null);
-    await page.getByLabel("Account menu").click();
+    await accountMenu(page).click();
     await page.locator("h1").click();
     assert.equal(await menu.getAttribute("open"), null);
   });

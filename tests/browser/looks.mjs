@@ -43,7 +43,7 @@ export async function looks(check, world) {
         await page.evaluate(axe);
         const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
         const bad = found.violations.filter((violation) => ["serious", "critical"].includes(violation.impact));
-        assert.deepEqual(bad.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`), []);
+        assert.deepEqual(bad.map((v) => `${v.impact}: ${v.id}: ${v.help}: ${v.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`), []);
       });
     }
     await check(`${name}: fits a phone`, { as, width: 390, height: 844, allowed }, async (page) => {

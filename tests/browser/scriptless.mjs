@@ -1,7 +1,7 @@
 // The main path once more with JavaScript off: real links, real forms, real buttons.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { PASSWORD, logIn } from "./site.mjs";
+import { PASSWORD, accountMenu, logIn } from "./site.mjs";
 import { asFile, torrent } from "./torrent.mjs";
 import { until } from "./catalogue.mjs";
 
@@ -13,10 +13,10 @@ export async function scriptless(check, world) {
     await page.getByLabel("Member name").fill("mira");
     await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
     await page.getByRole("button", { name: "Create the account" }).click();
-    await page.getByLabel("Account menu").click();
+    await accountMenu(page).click();
     await page.getByRole("button", { name: "Log out" }).click();
     await logIn(page, "mira");
-    await page.getByLabel("Account menu").waitFor();
+    await accountMenu(page).waitFor();
     world.states.mira = await context.storageState();
   });
 

@@ -114,6 +114,8 @@ export async function logIn(page, name, password = PASSWORD) {
   await page.getByRole("main").getByRole("button", { name: "Log in" }).click();
 }
 
+export const accountMenu = (page) => page.locator("details.account > summary");
+
 /** Fills the set-up page and sends it. */
 export async function setUp(page, site, { name = "vera", siteName = "Seedbank", registration = "open" } = {}) {
   await page.goto(site.setupUrl);

@@ -170,3 +170,35 @@ fn the_image_serves_where_it_says() {
         assert!(file("Dockerfile").contains(needed), "{needed}");
     }
 }
+
+/// README's table names every key with its default, and no other.
+#[test]
+fn the_readme_knows_every_key() {
+    let defaults = toml::Table::try_from(Config::default()).unwrap();
+    let mut known: Vec<(String, String)> = Vec::new();
+    for (section, keys) in &defaults {
+        for (key, value) in keys.as_table().unwrap() {
+            let text = match value {
+                toml::Value::String(text) if text.is_empty() => "empty".to_owned(),
+                toml::Value::String(text) => format!("`{text}`"),
+                other => format!("`{other}`"),
+            };
+            known.push((format!("`{section}.{key}`"), text));
+        }
+    }
+    let readme = file("README.md");
+    let mut said: Vec<(String, String)> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| {
+            let mut cells = line.split(" | ");
+            let key = format!("`{}", cells.next()?);
+            let default = cells.next()?.to_owned();
+            let is_key = cells.next().is_some();
+            is_key.then_some((key, default))
+        })
+        .collect();
+    known.sort();
+    said.sort();
+    assert_eq!(said, known);
+}

@@ -5,11 +5,13 @@ mod harness;
 
 mod fixtures;
 
+mod access;
 mod accounts;
 mod admin;
 mod categories;
 mod commands;
 mod compose;
+mod hostile;
 mod members;
 mod migrations;
 mod pages;
