@@ -53,8 +53,6 @@ struct Passkey {
 struct SessionShown {
     id: String,
     agent: String,
-    /// Where the template once had an address; addresses are not kept.
-    #[serde(rename = "address")]
     system: &'static str,
     current: bool,
     last_seen_at: i64,

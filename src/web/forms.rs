@@ -83,8 +83,15 @@ impl<T: DeserializeOwned + 'static> FromRequest for Form<T> {
     }
 }
 
-/// Pairs into a form type; a field too many, too few or twice is said by name.
+/// Pairs into a form type; a field too many, too few or twice is said by name, and so is one with a NUL in it, which
+/// Postgres cannot keep.
 pub fn from_pairs<T: DeserializeOwned>(pairs: Vec<(String, String)>) -> Result<T> {
+    if let Some((name, _)) = pairs.iter().find(|(_, value)| value.contains('\0')) {
+        return Err(Error::BadRequest(format!(
+            "The field `{}` has a NUL character in it. Take it out and send the form again.",
+            name.escape_debug()
+        )));
+    }
     let text = serde_urlencoded::to_string(pairs).map_err(|_| not_readable())?;
     serde_urlencoded::from_str(&text)
         .map_err(|e| Error::BadRequest(format!("The form does not fit this page: {e}.")))

@@ -114,6 +114,14 @@ both! {
             assert!((400..500).contains(&reply.status), "{}", reply.status);
         }
         ann.get("/upload").await.expect(200);
+        // A NUL that reached Postgres was an error of ours; it is the sender's.
+        let mut guest = site.browser();
+        guest.submit("/login", "/login", &[("name", "a\0b"), ("password", "x")]).await.expect(400).shows("`name`");
+        for path in ["/members/a%00b", "/torrents?user=a%00b", "/torrents?q=a%00b", "/torrents?tag=a%00b",
+            "/torrents?category=a%00b", "/torrents/1?folder=a%00b", "/t/a%00b", "/admin/members?q=a%00b"] {
+            let status = ann.get(path).await.status;
+            assert!(status < 500, "{path}: {status}");
+        }
     }
 
     /// Threat 3: slow senders and broken requests disturb nobody.
