@@ -99,7 +99,9 @@ class Libtorrent:
 
     def totals(self):
         status = self.final or self.handle.status()
-        return status.total_payload_upload, status.total_payload_download - status.total_failed_bytes
+        # What it tells trackers leaves out pieces that failed and blocks that came twice.
+        wasted = status.total_failed_bytes + status.total_redundant_bytes
+        return status.total_payload_upload, status.total_payload_download - wasted
 
     def stop(self):
         self.handle.pause()

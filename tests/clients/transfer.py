@@ -61,8 +61,8 @@ class Pages:
 
     def upload(self, person, torrent, title):
         """The new torrent's page."""
-        form = person.get("/upload").form("/upload")
-        category = form["fields"].get("category") or self.first_category(person)
+        options = re.search(r'<select[^>]*name="category".*?</select>', person.get("/upload").text, re.S)
+        category = next(value for value in re.findall(r'value="([^"]+)"', options.group()))
         reply = person.submit(
             "/upload",
             "/upload",
@@ -70,12 +70,8 @@ class Pages:
             [("files", "a.torrent", torrent)],
         )
         found = re.search(r"/torrents/\d+", reply.location)
-        assert found, f"upload answered {reply.status} to {reply.location}"
+        assert found, f"upload answered {reply.status} to {reply.location!r}"
         return found.group()
-
-    def first_category(self, person):
-        options = re.search(r'<select[^>]*name="category".*?</select>', person.get("/upload").text, re.S)
-        return next(value for value in re.findall(r'value="(\d+)"', options.group()))
 
     def download(self, person, page):
         return person.get(f"{page}/download").body
