@@ -65,7 +65,7 @@ export function launch() {
   const candidates = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
   const executablePath = candidates.find((path) => path && existsSync(path));
   if (!executablePath) throw new Error("there is no Chromium: install Debian's chromium, or name one in CHROMIUM");
-  const args = ["--disable-background-networking", "--disable-component-update", "--disable-gpu"];
+  const args = ["--disable-background-networking", "--disable-component-update", "--disable-gpu", "--disable-lcd-text"];
   // Chromium's sandbox refuses root, which is who containers run as.
   if (process.getuid?.() === 0) args.push("--no-sandbox");
   return chromium.launch({ executablePath, args });
