@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
+
 export const PASSWORD = "correct horse battery staple";
 
 /** Runs a command of the program to its end; its standard output. */
@@ -30,6 +32,10 @@ export function serve(binary, dataDir) {
   let out = "", err = "";
   child.stderr.on("data", (bytes) => { err += bytes; });
   const ended = new Promise((done) => child.on("close", done));
+  // However this process ends, the site ends with it.
+  const last = () => child.kill("SIGKILL");
+  process.once("exit", last);
+  ended.then(() => process.off("exit", last));
   const stop = async () => {
     child.kill("SIGTERM");
     const patience = setTimeout(() => child.kill("SIGKILL"), 20_000);
@@ -65,7 +71,7 @@ export function launch() {
   const candidates = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
   const executablePath = candidates.find((path) => path && existsSync(path));
   if (!executablePath) throw new Error("there is no Chromium: install Debian's chromium, or name one in CHROMIUM");
-  const args = ["--disable-background-networking", "--disable-component-update", "--disable-gpu"];
+  const args = ["--disable-background-networking", "--disable-component-update", "--disable-gpu", "--disable-lcd-text"];
   // Chromium's sandbox refuses root, which is who containers run as.
   if (process.getuid?.() === 0) args.push("--no-sandbox");
   return chromium.launch({ executablePath, args });
