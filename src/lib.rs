@@ -40,6 +40,8 @@ pub mod categories;
 pub mod members;
 /// The log of what was done, and changes that touch many torrents.
 pub mod moderation;
+/// The style page.
+pub mod style;
 /// Tags and their aliases.
 pub mod tags;
 /// Torrents: in, out, their pages and the listing.

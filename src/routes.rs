@@ -44,6 +44,7 @@ use crate::categories::pages as categories;
 use crate::members::{admin as members, invites, profile, show as member};
 use crate::moderation::pages as moderation;
 use crate::settings::pages as settings;
+use crate::style;
 use crate::tags::pages as tags;
 use crate::torrents::{browse, delete, download, edit, show, upload};
 use crate::tracker::embedded::announce;
@@ -54,6 +55,8 @@ routes! {
     get "/static/{hash}/{name:.*}", Anyone => assets::file;
     get "/favicon.ico", Anyone => assets::favicon;
     get "/favicon.svg", Anyone => assets::favicon;
+
+    get "/style", Anyone => style::page;
 
     // Accounts.
     get "/setup/{token}", Anyone => setup::form;

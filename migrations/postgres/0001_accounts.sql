@@ -55,7 +55,7 @@ create table users (
 );
 create unique index users_name_folded_key on users (name_folded);
 create unique index users_passkey_key on users (passkey);
-create index users_revision on users (revision);
+create index users_revision on users (revision, id);
 
 -- Passkeys that no longer count, kept by hash so that one is never given out twice and a refusal can say why.
 create table retired_passkeys (

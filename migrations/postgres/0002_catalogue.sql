@@ -62,7 +62,7 @@ create table torrents (
 -- A hash lives once; deleting frees it.
 create unique index torrents_infohash_v1_key on torrents (infohash_v1) where state <> 'deleted';
 create unique index torrents_infohash_v2_key on torrents (infohash_v2) where state <> 'deleted';
-create index torrents_revision on torrents (revision);
+create index torrents_revision on torrents (revision, id);
 create index torrents_uploader on torrents (uploader_id, id);
 create index torrents_category on torrents (category_id, id);
 

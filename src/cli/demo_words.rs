@@ -41,10 +41,13 @@ impl Theme {
     }
 }
 
+/// A path and its bytes.
+type File = (Vec<String>, u64);
+
 pub struct Work {
     pub title: String,
     pub name: String,
-    pub files: Vec<(Vec<String>, u64)>,
+    pub files: Vec<File>,
     pub tags: Vec<&'static str>,
     pub description: String,
 }
@@ -254,174 +257,172 @@ const LANGUAGES: &[&str] = &[
 /// A title, a folder or file, its files, its tags, and a few lines about it.
 pub fn work(rng: &mut StdRng, theme: Theme) -> Work {
     let year = rng.random_range(2009..=2026);
-    let (title, tags, files, licence): (String, Vec<&'static str>, Vec<(Vec<String>, u64)>, &str) =
-        match theme {
-            Theme::Image => {
-                let (distro, edition) = (pick(rng, DISTROS), pick(rng, EDITIONS));
-                let architecture = pick(rng, ARCHITECTURES);
-                let version = format!("{}.{}", rng.random_range(8..=42), rng.random_range(0..=11));
-                let title = format!("{distro} {version} {edition} {architecture}");
-                let file = format!("{}.iso", slug(&title));
-                (
-                    title,
-                    vec!["linux", architecture, "iso"],
-                    vec![(vec![file], size(rng, 300, 6_000))],
-                    "Free software",
-                )
+    let (title, tags, files, licence): (String, Vec<&'static str>, Vec<File>, &str) = match theme {
+        Theme::Image => {
+            let (distro, edition) = (pick(rng, DISTROS), pick(rng, EDITIONS));
+            let architecture = pick(rng, ARCHITECTURES);
+            let version = format!("{}.{}", rng.random_range(8..=42), rng.random_range(0..=11));
+            let title = format!("{distro} {version} {edition} {architecture}");
+            let file = format!("{}.iso", slug(&title));
+            (
+                title,
+                vec!["linux", architecture, "iso"],
+                vec![(vec![file], size(rng, 300, 6_000))],
+                "Free software",
+            )
+        }
+        Theme::Dataset => {
+            let title = format!("{}, {}, {year}", pick(rng, FIELDS), pick(rng, PLACES));
+            (
+                title,
+                vec!["dataset", "csv", "cc-by"],
+                numbered(rng, "part", "parquet", 4, 400, 20, 900),
+                "CC BY 4.0",
+            )
+        }
+        Theme::Corpus => {
+            let title = format!("{} text corpus {year}", pick(rng, LANGUAGES));
+            (
+                title,
+                vec!["corpus", "text", "jsonl"],
+                numbered(rng, "shard", "jsonl", 8, 120, 50, 700),
+                "ODC-By",
+            )
+        }
+        Theme::Map => {
+            let title = format!("Open map extract: {} {year}", pick(rng, PLACES));
+            (
+                title,
+                vec!["maps", "geodata", "odbl"],
+                numbered(rng, "tile", "tif", 3, 900, 2, 60),
+                "ODbL",
+            )
+        }
+        Theme::Model => {
+            let title = format!(
+                "{} {} {}B open weights",
+                pick(rng, ADJECTIVES),
+                pick(rng, NOUNS),
+                rng.random_range(1..=70)
+            );
+            (
+                title,
+                vec!["model", "weights", "apache-2"],
+                numbered(rng, "model", "safetensors", 1, 24, 900, 5_000),
+                "Apache-2.0",
+            )
+        }
+        Theme::Film => {
+            let year = rng.random_range(1912..=1957);
+            let title = format!(
+                "The {} {} ({year}), restored",
+                pick(rng, ADJECTIVES),
+                pick(rng, NOUNS)
+            );
+            let mut files = vec![(vec![format!("{}.mkv", slug(&title))], size(rng, 700, 9_000))];
+            for code in ["de", "en", "fr"] {
+                files.push((
+                    vec!["subtitles".to_owned(), format!("{code}.srt")],
+                    rng.random_range(20_000..120_000),
+                ));
             }
-            Theme::Dataset => {
-                let title = format!("{}, {}, {year}", pick(rng, FIELDS), pick(rng, PLACES));
-                (
-                    title,
-                    vec!["dataset", "csv", "cc-by"],
-                    numbered(rng, "part", "parquet", 4, 400, 20, 900),
-                    "CC BY 4.0",
-                )
-            }
-            Theme::Corpus => {
-                let title = format!("{} text corpus {year}", pick(rng, LANGUAGES));
-                (
-                    title,
-                    vec!["corpus", "text", "jsonl"],
-                    numbered(rng, "shard", "jsonl", 8, 120, 50, 700),
-                    "ODC-By",
-                )
-            }
-            Theme::Map => {
-                let title = format!("Open map extract: {} {year}", pick(rng, PLACES));
-                (
-                    title,
-                    vec!["maps", "geodata", "odbl"],
-                    numbered(rng, "tile", "tif", 3, 900, 2, 60),
-                    "ODbL",
-                )
-            }
-            Theme::Model => {
-                let title = format!(
-                    "{} {} {}B open weights",
-                    pick(rng, ADJECTIVES),
-                    pick(rng, NOUNS),
-                    rng.random_range(1..=70)
-                );
-                (
-                    title,
-                    vec!["model", "weights", "apache-2"],
-                    numbered(rng, "model", "safetensors", 1, 24, 900, 5_000),
-                    "Apache-2.0",
-                )
-            }
-            Theme::Film => {
-                let year = rng.random_range(1912..=1957);
-                let title = format!(
-                    "The {} {} ({year}), restored",
-                    pick(rng, ADJECTIVES),
-                    pick(rng, NOUNS)
-                );
-                let mut files =
-                    vec![(vec![format!("{}.mkv", slug(&title))], size(rng, 700, 9_000))];
-                for code in ["de", "en", "fr"] {
-                    files.push((
-                        vec!["subtitles".to_owned(), format!("{code}.srt")],
-                        rng.random_range(20_000..120_000),
-                    ));
-                }
-                (
-                    title,
-                    vec!["film", "public-domain", "1080p"],
-                    files,
-                    "Public domain",
-                )
-            }
-            Theme::Documentary => {
-                let title = format!(
-                    "{}: a documentary in {} parts",
-                    pick(rng, PLACES),
-                    rng.random_range(2..=8)
-                );
-                (
-                    title,
-                    vec!["documentary", "cc-by"],
-                    numbered(rng, "episode", "mp4", 2, 8, 300, 1_500),
-                    "CC BY-SA 3.0",
-                )
-            }
-            Theme::Music => {
-                let title = format!(
-                    "{}: {} works, recorded {year} (FLAC)",
-                    pick(rng, COMPOSERS),
-                    rng.random_range(3..=40)
-                );
-                (
-                    title,
-                    vec!["music", "flac", "classical"],
-                    numbered(rng, "track", "flac", 3, 40, 8, 90),
-                    "CC0",
-                )
-            }
-            Theme::Audiobook => {
-                let title = format!(
-                    "{}: The {} {}, read aloud",
-                    pick(rng, NAMES),
-                    pick(rng, ADJECTIVES),
-                    pick(rng, NOUNS)
-                );
-                (
-                    title,
-                    vec!["audiobook", "public-domain", "mp3"],
-                    numbered(rng, "chapter", "mp3", 6, 60, 5, 50),
-                    "Public domain",
-                )
-            }
-            Theme::Book => {
-                let title = format!("{}: collected works (EPUB)", pick(rng, NAMES));
-                (
-                    title,
-                    vec!["books", "epub", "public-domain"],
-                    numbered(rng, "volume", "epub", 1, 80, 1, 12),
-                    "Public domain",
-                )
-            }
-            Theme::Paper => {
-                let title = format!(
-                    "Proceedings on {}, {year}",
-                    pick(rng, FIELDS).to_lowercase()
-                );
-                (
-                    title,
-                    vec!["papers", "pdf", "open-access"],
-                    numbered(rng, "paper", "pdf", 20, 400, 1, 9),
-                    "CC BY 4.0",
-                )
-            }
-            Theme::Software => {
-                let title = format!(
-                    "{} {}.{}.{} source and binaries",
-                    pick(rng, APPLICATIONS),
-                    rng.random_range(1..=25),
-                    rng.random_range(0..=9),
-                    rng.random_range(0..=9)
-                );
-                (
-                    title,
-                    vec!["software", "gpl", "source"],
-                    numbered(rng, "package", "tar.xz", 2, 12, 20, 400),
-                    "GPL-3.0-or-later",
-                )
-            }
-            Theme::WebArchive => {
-                let title = format!(
-                    "Web archive of {} {}, {year}",
-                    pick(rng, ADJECTIVES).to_lowercase(),
-                    pick(rng, NOUNS).to_lowercase()
-                );
-                (
-                    title,
-                    vec!["warc", "web", "archive"],
-                    numbered(rng, "crawl", "warc.gz", 10, 200, 100, 1_000),
-                    "As found",
-                )
-            }
-        };
+            (
+                title,
+                vec!["film", "public-domain", "1080p"],
+                files,
+                "Public domain",
+            )
+        }
+        Theme::Documentary => {
+            let title = format!(
+                "{}: a documentary in {} parts",
+                pick(rng, PLACES),
+                rng.random_range(2..=8)
+            );
+            (
+                title,
+                vec!["documentary", "cc-by"],
+                numbered(rng, "episode", "mp4", 2, 8, 300, 1_500),
+                "CC BY-SA 3.0",
+            )
+        }
+        Theme::Music => {
+            let title = format!(
+                "{}: {} works, recorded {year} (FLAC)",
+                pick(rng, COMPOSERS),
+                rng.random_range(3..=40)
+            );
+            (
+                title,
+                vec!["music", "flac", "classical"],
+                numbered(rng, "track", "flac", 3, 40, 8, 90),
+                "CC0",
+            )
+        }
+        Theme::Audiobook => {
+            let title = format!(
+                "{}: The {} {}, read aloud",
+                pick(rng, NAMES),
+                pick(rng, ADJECTIVES),
+                pick(rng, NOUNS)
+            );
+            (
+                title,
+                vec!["audiobook", "public-domain", "mp3"],
+                numbered(rng, "chapter", "mp3", 6, 60, 5, 50),
+                "Public domain",
+            )
+        }
+        Theme::Book => {
+            let title = format!("{}: collected works (EPUB)", pick(rng, NAMES));
+            (
+                title,
+                vec!["books", "epub", "public-domain"],
+                numbered(rng, "volume", "epub", 1, 80, 1, 12),
+                "Public domain",
+            )
+        }
+        Theme::Paper => {
+            let title = format!(
+                "Proceedings on {}, {year}",
+                pick(rng, FIELDS).to_lowercase()
+            );
+            (
+                title,
+                vec!["papers", "pdf", "open-access"],
+                numbered(rng, "paper", "pdf", 20, 400, 1, 9),
+                "CC BY 4.0",
+            )
+        }
+        Theme::Software => {
+            let title = format!(
+                "{} {}.{}.{} source and binaries",
+                pick(rng, APPLICATIONS),
+                rng.random_range(1..=25),
+                rng.random_range(0..=9),
+                rng.random_range(0..=9)
+            );
+            (
+                title,
+                vec!["software", "gpl", "source"],
+                numbered(rng, "package", "tar.xz", 2, 12, 20, 400),
+                "GPL-3.0-or-later",
+            )
+        }
+        Theme::WebArchive => {
+            let title = format!(
+                "Web archive of {} {}, {year}",
+                pick(rng, ADJECTIVES).to_lowercase(),
+                pick(rng, NOUNS).to_lowercase()
+            );
+            (
+                title,
+                vec!["warc", "web", "archive"],
+                numbered(rng, "crawl", "warc.gz", 10, 200, 100, 1_000),
+                "As found",
+            )
+        }
+    };
     // A number that few share, or titles repeat too soon.
     let title = if rng.random_bool(0.5) {
         format!("{title}, rev. {}", rng.random_range(2..=99))
@@ -457,9 +458,9 @@ fn numbered(
     most: u64,
     from_mib: u64,
     to_mib: u64,
-) -> Vec<(Vec<String>, u64)> {
+) -> Vec<File> {
     let count = rng.random_range(least..=most);
-    let mut files: Vec<(Vec<String>, u64)> = (1..=count)
+    let mut files: Vec<File> = (1..=count)
         .map(|i| {
             let file = format!("{stem}-{i:04}.{ending}");
             let path = if count > 100 {

@@ -98,6 +98,12 @@ async fn answer(
         Some(error) => error.to_string(),
         None => sentence(status).to_owned(),
     };
+    if is_announce(path) {
+        // Torrent clients read a reason, and only from a 200 (BEP 3).
+        return HttpResponse::Ok()
+            .content_type("text/plain")
+            .body(format!("d14:failure reason{}:{sentence}e", sentence.len()));
+    }
     let mut builder = HttpResponse::build(status);
     builder.insert_header((header::CACHE_CONTROL, "no-store"));
     if let Some(seconds) = error.and_then(Error::retry_after_s) {
@@ -133,6 +139,13 @@ async fn answer(
                 .body(page.sentence)
         }
     }
+}
+
+fn is_announce(path: &str) -> bool {
+    ["/announce", "/scrape"].iter().any(|start| {
+        path.strip_prefix(start)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 async fn html(req: &HttpRequest, page: &ErrorPage) -> anyhow::Result<String> {

@@ -397,7 +397,8 @@ both! {
         let two = insert(db, Torrent { title: "two", owner: ann, category: linux, ..Torrent::default() }).await;
         let folder = tempfile::tempdir().unwrap();
         let index = folder.path().join("search");
-        let damages: [(&str, fn(&Path)); 5] = [
+        type Damage = (&'static str, fn(&Path));
+        let damages: [Damage; 5] = [
             ("no folder", |index| std::fs::remove_dir_all(index).unwrap()),
             ("meta.json is nonsense", |index| std::fs::write(index.join("meta.json"), "{").unwrap()),
             ("a flipped bit", |index| {

@@ -158,6 +158,26 @@ async fn until_refused(client: &mut Client, hash: u8, reason: &str) {
 }
 
 both! {
+    /// Whatever goes wrong on the way to the tracker, a client reads a reason and never a page.
+    async fn errors_are_reasons_and_never_pages(site: Site) {
+        site.set_up().await;
+        let mut client = site.browser();
+        let long = format!("/announce?x={}", "y".repeat(9_000));
+        let encoded = client.request(reqwest::Method::GET, "/announce").header("content-encoding", "gzip");
+        for reply in [
+            client.get(&long).await,
+            client.get("/announce/a/b/c").await,
+            client.post("/announce", &[]).await,
+            client.send(encoded).await,
+            client.get("/scrape/x/y").await,
+        ] {
+            assert_eq!(reply.status, 200);
+            assert!(reply.text.starts_with("d14:failure reason"), "{}", reply.text);
+            seedbank::bittorrent::bencode::scan(&reply.bytes).unwrap();
+        }
+        client.get("/announcements").await.expect(404).shows("<html");
+    }
+
     async fn members_meet_and_are_counted(site: Site) {
         site.set_up().await;
         let mut ann = Client::of(&site, "ann").await;
