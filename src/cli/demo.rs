@@ -15,13 +15,14 @@ use seedbank::bittorrent::metainfo::{self, Kind};
 use seedbank::categories::{self, Category};
 use seedbank::clock::Timestamp;
 use seedbank::db::Tx;
-use seedbank::exec;
 use seedbank::ids::{TorrentId, UserId};
 use seedbank::secrets::{random_passkey, random_token};
 use seedbank::tags;
 use seedbank::torrents::Title;
 use seedbank::torrents::publish::{self, Draft, Prepared, Verdict};
 use seedbank::tracker::history::{self, Sample};
+use seedbank::{exec, on};
+use sqlx::QueryBuilder;
 
 const MEMBERS: [&str; 14] = [
     "mira", "otto", "vera", "juno", "tariq", "inge", "sol", "amara", "piet", "noor", "wanda",
@@ -181,11 +182,11 @@ async fn numbers(
 ) -> Result<(), sqlx::Error> {
     const SWARM: &str = "insert into swarms (torrent_id, seeders, leechers, completed, updated_at) \
         values ($1, $2, $3, $4, $5)";
-    const DAY: &str = "insert into swarm_history (torrent_id, day, samples) values ($1, $2, $3)";
     const COUNT: &str = "insert into download_counts (torrent_id, count) values ($1, $2)";
     // Most are small, a few are big.
     let fame = rng.random_range(0.0f64..1.0).powi(6) * 2_500.0 + rng.random_range(0.0..6.0);
     let age_days = (now.since(since) / DAY_S) as f64;
+    let mut days = Vec::new();
     let mut seeders = 0.0;
     let mut leechers = 0.0;
     let history_days = age_days.min(45.0) as i64;
@@ -203,8 +204,19 @@ async fn numbers(
             seeders: seeders as u32,
             leechers: leechers as u32,
         };
-        exec!(tx, DAY, id, history::day_of(at), history::put(&[], &sample))?;
+        days.push((history::day_of(at), history::put(&[], &sample)));
     }
+    // One statement for all days: sqlx pays per statement.
+    on!(tx, |c: B| {
+        let mut query =
+            QueryBuilder::<B>::new("insert into swarm_history (torrent_id, day, samples) ");
+        query.push_values(&days, |mut row, (day, packed)| {
+            row.push_bind(id)
+                .push_bind(*day)
+                .push_bind(packed.as_slice());
+        });
+        query.build().execute(c).await.map(drop)
+    })?;
     let completed = (fame * (age_days + 1.0).ln() * 2.5) as i64;
     exec!(
         tx,
