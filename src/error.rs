@@ -66,6 +66,15 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::PoolTimedOut => Self::Busy,
+            // Deadlock, serialisation failure; SQLite's writer held by another process. The next try goes through.
+            sqlx::Error::Database(e)
+                if matches!(
+                    e.code().as_deref(),
+                    Some("40P01" | "40001" | "5" | "261" | "517")
+                ) =>
+            {
+                Self::Busy
+            }
             other => Self::Internal(other.into()),
         }
     }

@@ -55,7 +55,8 @@ pub async fn find_usable(
 ) -> Result<Option<Usable>, sqlx::Error> {
     const SQL: &str = "select i.note, u.name as created_by_name, i.expires_at from invites i \
         join users u on u.id = i.created_by \
-        where i.token_hash = $1 and i.used_at is null and i.revoked_at is null and i.expires_at > $2";
+        where i.token_hash = $1 and i.used_at is null and i.revoked_at is null and i.expires_at > $2 \
+        and u.banned_at is null";
     on!(conn, |c| sqlx::query_as(SQL)
         .bind(token_hash(token))
         .bind(now)
@@ -70,7 +71,8 @@ pub async fn take(
     now: Timestamp,
 ) -> Result<Option<(InviteId, UserId)>, sqlx::Error> {
     const SQL: &str = "update invites set used_at = $2 where token_hash = $1 and used_at is null \
-        and revoked_at is null and expires_at > $2 returning id, created_by";
+        and revoked_at is null and expires_at > $2 and exists \
+        (select 1 from users u where u.id = invites.created_by and u.banned_at is null) returning id, created_by";
     on!(tx, |c| sqlx::query_as(SQL)
         .bind(token_hash(token))
         .bind(now)

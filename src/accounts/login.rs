@@ -106,8 +106,9 @@ pub async fn submit(visit: Visit, Form(input): Form<Input>) -> Result<HttpRespon
         );
     }
     let mut tx = app.db.write().await?;
+    // In the order they were taken in, or two at once wait for each other.
+    throttle::give_back(&mut tx, &address_bucket, limits.failures_per_address).await?;
     throttle::clear(&mut tx, &account_bucket).await?;
-    throttle::give_back(&mut tx, &address_bucket).await?;
     let cookie = sessions::open(app, &mut tx, &visit.req, user.id, user.epoch).await?;
     tx.commit().await?;
     tracing::info!(user = %user.id, "logged in");

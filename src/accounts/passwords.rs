@@ -78,9 +78,24 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-        let _place = self.waiting.try_acquire().map_err(|_| Error::Busy)?;
-        let _turn = self.running.acquire().await.map_err(|_| Error::Busy)?;
-        Ok(actix_web::web::block(work).await?)
+        let place = self
+            .waiting
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Error::Busy)?;
+        let turn = self
+            .running
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Busy)?;
+        // Held by the work and not by the request, which ends when its browser hangs up.
+        let held = (place, turn);
+        Ok(actix_web::web::block(move || {
+            let _held = held;
+            work()
+        })
+        .await?)
     }
 }
 

@@ -170,7 +170,8 @@ pub async fn rotate_passkey(
     passkey: &str,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    const OLD: &str = "select passkey from users where id = $1";
+    // Holds the row, so that two resets at once come one after the other.
+    const OLD: &str = "update users set passkey = passkey where id = $1 returning passkey";
     const RETIRE: &str =
         "insert into retired_passkeys (passkey_hash, user_id, retired_at) values ($1, $2, $3)";
     const SET: &str = "update users set passkey = $2 where id = $1";

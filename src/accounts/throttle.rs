@@ -60,10 +60,10 @@ pub async fn take(
 }
 
 /// Gives a try back that was none after all: a member who logs in from an address that others guess from.
-pub async fn give_back(tx: &mut Tx, bucket: &str) -> Result<(), sqlx::Error> {
-    const SQL: &str =
-        "update throttles set failures = failures - 1 where bucket = $1 and failures > 0";
-    exec!(tx, SQL, bucket).map(drop)
+pub async fn give_back(tx: &mut Tx, bucket: &str, limit: i64) -> Result<(), sqlx::Error> {
+    const SQL: &str = "update throttles set failures = failures - 1, \
+        blocked_until = case when failures <= $2 then 0 else blocked_until end where bucket = $1 and failures > 0";
+    exec!(tx, SQL, bucket, limit).map(drop)
 }
 
 pub async fn clear(tx: &mut Tx, bucket: &str) -> Result<(), sqlx::Error> {

@@ -7,6 +7,7 @@ use super::{Category, queries};
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::Tx;
+use crate::db::revisions::{self, Revision};
 use crate::error::{Error, Result};
 use crate::ids::{CategoryId, UserId};
 use crate::moderation::log::{self, Action, Entry, Subject};
@@ -157,7 +158,11 @@ async fn finish(tx: &mut Tx, ending: &Ending) -> Result<bool> {
     }
     match exec!(tx, DELETE, from) {
         Ok(0) => Err(Error::NotFound),
-        Ok(_) => Ok(true),
+        Ok(_) => {
+            // Children have moved: the search has to look at the tree again.
+            revisions::bump(tx, Revision::Catalogue).await?;
+            Ok(true)
+        }
         // Somebody committed a torrent into it while the deletion waited for them.
         Err(sqlx::Error::Database(e)) if e.is_foreign_key_violation() => Ok(false),
         Err(e) => Err(e.into()),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Category, Slug};
+use crate::db::revisions::{self, Revision};
 use crate::db::{Conn, Tx, violates_unique};
 use crate::ids::CategoryId;
 use crate::{exec, on};
@@ -120,7 +121,12 @@ pub async fn update(tx: &mut Tx, old: &Category, new: &NewCategory<'_>) -> Resul
             return Err(SaveError::HasChildren);
         }
     }
-    hold_parent(tx, new.parent_id).await
+    hold_parent(tx, new.parent_id).await?;
+    if old.parent_id != new.parent_id {
+        // The search finds a parent's torrents by its children: it has to look again.
+        revisions::bump(tx, Revision::Catalogue).await?;
+    }
+    Ok(())
 }
 
 /// Makes sure that the parent is of the top level and stays so until the commit.

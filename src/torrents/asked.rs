@@ -2,6 +2,7 @@
 //! names nothing is said aloud, never ignored.
 
 use crate::accounts;
+use crate::accounts::UserName;
 use crate::accounts::queries::User;
 use crate::categories::Category;
 use crate::db::Conn;
@@ -10,6 +11,8 @@ use crate::search::{Cursor, Filter, Kind, Sort, SortKey};
 use crate::tags::{self, Tag, TagName};
 use crate::web::flash::Flash;
 
+/// Each tag asks the database.
+const MOST_TAGS: usize = 10;
 const WORDS_CHARS: usize = 500;
 
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,7 @@ impl Asked {
     ) -> Result<(Self, Vec<Flash>)> {
         let mut asked = Self::default();
         let mut notices = Vec::new();
+        let mut tags_read = 0;
         let mut key = None;
         let mut descending = None;
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -54,13 +58,27 @@ impl Asked {
                         notices.push(unknown("category", value));
                     }
                 }
-                "tag" => match known_tag(conn, value).await? {
-                    Some(tag) if asked.tags.iter().any(|t| t.id == tag.id) => {}
-                    Some(tag) => asked.tags.push(tag),
-                    None => notices.push(unknown("tag", value)),
-                },
-                "user" => {
-                    asked.uploader = accounts::queries::by_name(conn, value).await?;
+                "tag" => {
+                    tags_read += 1;
+                    if tags_read == MOST_TAGS + 1 {
+                        notices.push(Flash::warn(format!(
+                            "Only the first {MOST_TAGS} tags count."
+                        )));
+                    }
+                    if tags_read > MOST_TAGS {
+                        continue;
+                    }
+                    match known_tag(conn, value).await? {
+                        Some(tag) if asked.tags.iter().any(|t| t.id == tag.id) => {}
+                        Some(tag) => asked.tags.push(tag),
+                        None => notices.push(unknown("tag", value)),
+                    }
+                }
+                "user" if asked.uploader.is_none() => {
+                    asked.uploader = match UserName::parse(value) {
+                        Ok(name) => accounts::queries::by_name(conn, name.as_str()).await?,
+                        Err(_) => None,
+                    };
                     if asked.uploader.is_none() {
                         notices.push(unknown("member", value));
                     }

@@ -178,6 +178,7 @@ pub async fn submit(
         Ok(true) => tx.commit().await?,
         Ok(false) => return Err(Error::NotFound),
         Err(InsertError::NoCategory) => {
+            drop(tx);
             fields
                 .category
                 .wrong("That category is gone. Choose another.");

@@ -1,5 +1,6 @@
 //! Publishing: from uploaded bytes to a row, its blob, its files and its tags, in one transaction.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::web::{self, Bytes};
@@ -21,7 +22,7 @@ pub struct Intake {
     db: Db,
     clock: Clock,
     /// Hashing 10 MB takes a core for tens of milliseconds: a few at a time.
-    parsing: Semaphore,
+    parsing: Arc<Semaphore>,
 }
 
 impl Intake {
@@ -30,7 +31,7 @@ impl Intake {
         Self {
             db,
             clock,
-            parsing: Semaphore::new(threads),
+            parsing: Arc::new(Semaphore::new(threads)),
         }
     }
 }
@@ -151,8 +152,18 @@ pub async fn prepare(
     draft: &Draft,
 ) -> Result<Result<Prepared, Refused>> {
     let parsed = {
-        let _turn = intake.parsing.acquire().await.map_err(|_| Error::Busy)?;
-        web::block(move || metainfo::parse(&bytes)).await?
+        // Held by the work and not by the request, which ends when its browser hangs up.
+        let turn = intake
+            .parsing
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Busy)?;
+        web::block(move || {
+            let _turn = turn;
+            metainfo::parse(&bytes)
+        })
+        .await?
     };
     let metainfo = match parsed {
         Ok(metainfo) => metainfo,

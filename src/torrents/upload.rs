@@ -147,14 +147,23 @@ pub async fn submit(
                 rule: "too-large",
             })
         } else {
-            publish(
-                &app.intake,
-                uploader.settings.private_flag,
-                uploader.user.id,
-                file.bytes,
-                &draft,
-            )
-            .await?
+            let policy = uploader.settings.private_flag;
+            match publish(&app.intake, policy, uploader.user.id, file.bytes, &draft).await {
+                Ok(verdict) => verdict,
+                Err(error) if one => return Err(error),
+                // The others of the batch keep their verdicts.
+                Err(error) => {
+                    tracing::error!(
+                        cause = format!("{error:?}"),
+                        "one of a batch was not stored"
+                    );
+                    Verdict::Refused(super::publish::Refused {
+                        sentence: error.to_string(),
+                        too_large: false,
+                        rule: "not-stored",
+                    })
+                }
+            }
         };
         if let Verdict::Refused(refused) = &verdict {
             tracing::info!(user = %uploader.user.id, rule = refused.rule, "upload refused");

@@ -147,6 +147,25 @@ both! {
         }
     }
 
+    /// What a banned admin gave away opened accounts for as long as it ran.
+    async fn invitations_of_the_banned_are_dead(site: Site) {
+        site.set_up().await;
+        let (bad, good) = (site.account("bad", Role::Admin).await, site.account("good", Role::Admin).await);
+        let now = site.clock.now();
+        let mut tx = site.app.db.write().await.unwrap();
+        for (token, by) in [("of-bad", bad), ("of-good", good)] {
+            seedbank::accounts::invites::insert(&mut tx, token, "", by, now, now.plus(1_000)).await.unwrap();
+        }
+        seedbank::accounts::queries::ban(&mut tx, bad, good, "for the test", now).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut browser = site.browser();
+        browser.get("/invite/of-bad").await.expect(410);
+        browser.get("/invite/of-good").await.expect(200);
+        let fields = |token| [("name", "cora"), ("password", PASSWORD), ("invite", token)];
+        browser.post("/register", &fields("of-bad")).await.expect(422);
+        browser.post("/register", &fields("of-good")).await.expect(303);
+    }
+
     /// Threat 11: no POST goes through without a token of this very session, nor from another site.
     async fn forms_need_their_token_and_their_origin(site: Site) {
         site.set_up().await;

@@ -309,6 +309,33 @@ both! {
         bob.get(&format!("/torrents/{other}/download")).await.expect(200);
     }
 
+    /// The search went on looking for a moved category under its old parent until somebody's next upload.
+    async fn a_moved_category_takes_its_torrents_along(site: Site) {
+        site.set_up().await;
+        let mut ann = site.member("ann", Role::Member).await;
+        let mut mo = site.member("mo", Role::Moderator).await;
+        upload_with(&mut ann, &small("a", Kind::V1), &[("title", "A"), ("category", "games")]).await.expect(303);
+        upload_with(&mut ann, &small("b", Kind::V1), &[("title", "B"), ("category", "applications")]).await.expect(303);
+        site.indexed().await;
+        assert_eq!(ann.get("/torrents?category=software").await.count("tbody tr"), 2);
+        let games = crate::fixtures::category(&site, "games").await;
+        let path = format!("/moderation/categories/{}", games.id);
+        mo.submit(&path, &path, &[("name", "Games"), ("slug", "games"), ("description", ""), ("parent", "video"),
+            ("torznab", "4050"), ("icon", "game")]).await.expect(303);
+        site.indexed().await;
+        assert_eq!(ann.get("/torrents?category=software").await.count("tbody tr"), 1);
+        assert_eq!(ann.get("/torrents?category=video").await.texts("tbody .n a:first-child"), ["A"]);
+    }
+
+    /// A thousand tags in an address kept a connection for as many queries.
+    async fn an_address_holds_ten_tags(site: Site) {
+        site.set_up().await;
+        let mut ann = site.member("ann", Role::Member).await;
+        let tags: String = (0..900).map(|i| format!("&tag=t{i}")).collect();
+        let page = ann.get(&format!("/torrents?q=x{tags}")).await.expect(200);
+        page.shows("Only the first 10 tags count");
+    }
+
     async fn preview_without_and_with_script(site: Site) {
         site.set_up().await;
         let mut ann = site.member("ann", Role::Member).await;

@@ -43,6 +43,8 @@ const DAY_S: i64 = 86_400;
 const PURGE: i64 = 200;
 /// Ticks between two such steps.
 const PURGE_TICKS: u64 = 10;
+/// Seconds a start must lie back before anything is forgotten.
+const PURGE_AFTER_START_S: i64 = 86_400;
 /// Tries to store what is left when the process stops.
 const LAST_TRIES: usize = 5;
 
@@ -264,7 +266,10 @@ impl Embedded {
                 self.store.lock().await.forget_carried();
                 self.swarms.forget_carried();
             }
+            // Only once everybody has had the time to come back: after a long silence of the site itself the running
+            // sessions look old too, and forgetting them would count their bytes twice.
             if n % PURGE_TICKS == 0
+                && now > self.carried_until.plus(PURGE_AFTER_START_S)
                 && let Err(error) = self.purge(now).await
             {
                 tracing::warn!(%error, "forgetting old announce sessions failed");
