@@ -3,7 +3,7 @@
 //! One struct per concern. Unknown keys are refused with the nearest known one named; secrets print as `***`.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -31,6 +31,8 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Where the database, the search index and the secrets live.
     pub data_dir: PathBuf,
+    /// Addresses of reverse proxies whose X-Forwarded-For is believed, for log-ins and announces alike.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Threads that answer requests; 0 takes one per processor.
     pub workers: usize,
     /// Seconds that running requests may take to finish at a stop.
@@ -120,6 +122,7 @@ impl Default for Server {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
             data_dir: PathBuf::from("data"),
+            trusted_proxies: Vec::new(),
             workers: 0,
             shutdown_timeout_s: 10,
         }
@@ -329,6 +332,13 @@ fn typed_like(default: &Value, text: &str) -> anyhow::Result<Value> {
         Value::Boolean(_) => {
             Value::Boolean(text.trim().parse().context("true or false is needed")?)
         }
+        Value::Array(_) => Value::Array(
+            text.split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(|part| Value::String(part.to_owned()))
+                .collect(),
+        ),
         Value::Float(_) => Value::Float(text.trim().parse().context("a number is needed")?),
         _ => Value::String(text.to_owned()),
     })
@@ -370,6 +380,13 @@ mod tests {
         assert!(format!("{:#}", wrong.unwrap_err()).contains("the nearest is `server`"));
         let wrong = from_env(&[("SEEDBANK__SERVER__WORKERS", "many")]);
         assert!(format!("{:#}", wrong.unwrap_err()).contains("SEEDBANK__SERVER__WORKERS"));
+    }
+
+    #[test]
+    fn lists_are_separated_by_commas() {
+        let config = from_env(&[("SEEDBANK__SERVER__TRUSTED_PROXIES", "127.0.0.1, ::1")]).unwrap();
+        assert_eq!(config.server.trusted_proxies.len(), 2);
+        assert!(from_env(&[("SEEDBANK__SERVER__TRUSTED_PROXIES", "proxy")]).is_err());
     }
 
     #[test]

@@ -147,6 +147,26 @@ both! {
         }
     }
 
+    /// Threat 42: anybody can write X-Forwarded-For; only a configured proxy is believed, and only its own word.
+    async fn only_proxies_say_where_somebody_is(site: Site) {
+        site.set_up().await;
+        site.reconfigure(|config| config.accounts.failures_per_address = 3).await;
+        for i in 0..3 {
+            assert_eq!(guess_from(&site, &format!("203.0.113.{i}"), &format!("a{i}")).await, 422);
+        }
+        assert_eq!(guess_from(&site, "203.0.113.99", "a9").await, 429, "the header is not believed");
+
+        site.clock.advance(3_600);
+        site.reconfigure(|config| config.server.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+        for i in 0..3 {
+            assert_eq!(guess_from(&site, "203.0.113.7", &format!("b{i}")).await, 422);
+        }
+        assert_eq!(guess_from(&site, "203.0.113.7", "b9").await, 429);
+        assert_eq!(guess_from(&site, "198.51.100.1, 203.0.113.7", "b9").await, 429, "what the client wrote itself");
+        assert_eq!(guess_from(&site, "203.0.113.7, 127.0.0.1", "b9").await, 429, "two proxies in a row");
+        assert_eq!(guess_from(&site, "203.0.113.8", "b9").await, 422, "somebody else");
+    }
+
     /// What a banned admin gave away opened accounts for as long as it ran.
     async fn invitations_of_the_banned_are_dead(site: Site) {
         site.set_up().await;
@@ -212,4 +232,20 @@ async fn passkey_of(site: &crate::harness::Site, name: &str) -> String {
         .unwrap()
         .unwrap()
         .passkey
+}
+
+/// One wrong log-in by way of a proxy that says this of its client.
+async fn guess_from(site: &crate::harness::Site, forwarded_for: &str, name: &str) -> u16 {
+    let mut browser = site.browser();
+    browser.get("/login").await;
+    let token = browser.csrf.clone();
+    let request = browser
+        .request(reqwest::Method::POST, "/login")
+        .header("x-forwarded-for", forwarded_for)
+        .form(&[
+            ("csrf", token.as_str()),
+            ("name", name),
+            ("password", "wrong wrong"),
+        ]);
+    browser.send(request).await.status
 }

@@ -233,6 +233,12 @@ impl Site {
         self.launch_again().await;
     }
 
+    /// Starts again with another configuration.
+    pub async fn reconfigure(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        self.restart().await;
+    }
+
     /// Ends at once, as `kill -9` would, and starts again.
     pub async fn kill_and_start(&mut self) {
         if let Some(running) = self.running.take() {
