@@ -9,15 +9,15 @@ use time::macros::format_description;
 use super::history::Sample;
 use crate::clock::Timestamp;
 
-/// The drawing's own units; the page scales them.
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 180.0;
-const LEFT: f64 = 40.0;
-const RIGHT: f64 = 8.0;
-const TOP: f64 = 10.0;
-const BOTTOM: f64 = 22.0;
+/// The drawing's own units, about a pixel each where it is shown, so that its letters can be read.
+const WIDTH: f64 = 300.0;
+const HEIGHT: f64 = 140.0;
+const LEFT: f64 = 34.0;
+const RIGHT: f64 = 4.0;
+const TOP: f64 = 8.0;
+const BOTTOM: f64 = 20.0;
 /// Points of a line at the most: about one in two units.
-const COLUMNS: i64 = 340;
+const COLUMNS: i64 = 130;
 const LONGEST_S: i64 = 90 * 86_400;
 /// Less than this looks like noise.
 const SHORTEST_S: i64 = 6 * 3_600;
@@ -169,12 +169,12 @@ fn grid(top: u32) -> [u32; 3] {
     [0, top / 2, top]
 }
 
-/// Four to six marks below the plot, at whole days or hours.
+/// Two to four marks below the plot, at whole days or hours.
 fn dates(out: &mut String, plot: &Plot, span_s: i64) {
     const STEPS_S: [i64; 8] = [
         3_600, 10_800, 21_600, 43_200, 86_400, 345_600, 864_000, 1_728_000,
     ];
-    let wanted = span_s / 6;
+    let wanted = span_s / 4;
     let step = STEPS_S
         .into_iter()
         .find(|&step| step >= wanted)
@@ -266,7 +266,7 @@ mod tests {
     fn a_month_of_changes() {
         let samples = [sample(30, 1, 0), sample(20, 12, 5), sample(1, 8, 1)];
         let drawn = svg(&samples, NOW).unwrap();
-        assert!(drawn.starts_with("<svg viewBox=\"0 0 720 180\" role=\"img\""));
+        assert!(drawn.starts_with("<svg viewBox=\"0 0 300 140\" role=\"img\""));
         for part in [
             "class=\"seeders\"",
             "class=\"leechers\"",
