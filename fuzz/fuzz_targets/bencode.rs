@@ -3,8 +3,13 @@
 
 #![no_main]
 
+#[allow(dead_code, unused_imports)]
+#[path = "../../src/bittorrent/mod.rs"]
+mod bittorrent;
+
 use libfuzzer_sys::fuzz_target;
-use seedbank::bittorrent::bencode::{self, Kind, Value, Writer};
+
+use bittorrent::bencode::{self, Kind, Value, Writer};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(document) = bencode::scan(bytes) else {

@@ -3,8 +3,13 @@
 
 #![no_main]
 
+#[allow(dead_code, unused_imports)]
+#[path = "../../src/bittorrent/mod.rs"]
+mod bittorrent;
+
 use libfuzzer_sys::fuzz_target;
-use seedbank::bittorrent::{download, files, metainfo};
+
+use bittorrent::{download, files, metainfo};
 
 fuzz_target!(|bytes: &[u8]| {
     let torrent = match metainfo::parse(bytes) {
