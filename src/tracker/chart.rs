@@ -169,10 +169,10 @@ fn grid(top: u32) -> [u32; 3] {
     [0, top / 2, top]
 }
 
-/// Two to four marks below the plot, at whole days or hours.
+/// Two to five marks below the plot, at whole days or hours.
 fn dates(out: &mut String, plot: &Plot, span_s: i64) {
-    const STEPS_S: [i64; 8] = [
-        3_600, 10_800, 21_600, 43_200, 86_400, 345_600, 864_000, 1_728_000,
+    const STEPS_S: [i64; 9] = [
+        3_600, 10_800, 21_600, 43_200, 86_400, 172_800, 345_600, 864_000, 1_728_000,
     ];
     let wanted = span_s / 4;
     let step = STEPS_S
