@@ -61,6 +61,13 @@ impl Tracker {
         })
     }
 
+    /// The tracker inside, where that is the kind.
+    pub fn embedded(&self) -> Option<&Embedded> {
+        match self {
+            Self::Embedded(tracker) => Some(tracker),
+        }
+    }
+
     pub fn health(&self) -> Health {
         match self {
             Self::Embedded(tracker) => tracker.health(),

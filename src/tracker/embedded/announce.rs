@@ -16,7 +16,6 @@ use super::rights::{Holder, Registered};
 use super::swarm::{Owner, Side, Visit};
 use crate::app::App;
 use crate::ids::{TorrentId, UserId};
-use crate::tracker::Tracker;
 use crate::web::client;
 
 /// Peers for who does not say how many.
@@ -32,7 +31,7 @@ pub async fn scrape(req: HttpRequest) -> HttpResponse {
 
 async fn answer_announce(req: &HttpRequest) -> Result<Vec<u8>, Failure> {
     let app = App::of(req).map_err(|_| unready())?;
-    let Tracker::Embedded(tracker) = &app.tracker;
+    let tracker = inside(&app)?;
     let who = tracker.admit(req.match_info().get("passkey")).await?;
     let announce = Announce::parse(req.query_string().as_bytes())?;
     let ip = client::address(req)
@@ -42,7 +41,7 @@ async fn answer_announce(req: &HttpRequest) -> Result<Vec<u8>, Failure> {
 
 async fn answer_scrape(req: &HttpRequest) -> Result<Vec<u8>, Failure> {
     let app = App::of(req).map_err(|_| unready())?;
-    let Tracker::Embedded(tracker) = &app.tracker;
+    let tracker = inside(&app)?;
     tracker.admit(req.match_info().get("passkey")).await?;
     tracker.scraped(req.query_string().as_bytes())
 }
@@ -52,6 +51,13 @@ fn bencoded(answer: Result<Vec<u8>, Failure>) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/plain"))
         .body(body)
+}
+
+/// The tracker inside, where there is one.
+fn inside(app: &App) -> Result<&Embedded, Failure> {
+    app.tracker.embedded().ok_or_else(|| {
+        Failure::now("the tracker of this site is elsewhere; download the .torrent again")
+    })
 }
 
 fn unready() -> Failure {

@@ -2,6 +2,8 @@
 //!
 //! One struct per concern. Unknown keys are refused with the nearest known one named; secrets print as `***`.
 
+mod tracker;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
+
+pub use tracker::{ApiAuth, Tracker, TrackerKind};
 
 const ENV_PREFIX: &str = "SEEDBANK__";
 
@@ -33,6 +37,8 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// Addresses of reverse proxies whose X-Forwarded-For is believed, for log-ins and announces alike.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Where `/metrics` and `/health/*` are answered, apart from the site; empty for nowhere.
+    pub metrics_listen: Listen,
     /// Threads that answer requests; 0 takes one per processor.
     pub workers: usize,
     /// Seconds that running requests may take to finish at a stop.
@@ -96,14 +102,32 @@ pub struct Search {
     pub writer_bytes: usize,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Tracker {
-    /// Seconds between announces that clients are asked for, and the least they may wait.
-    pub interval_s: u32,
-    pub min_interval_s: u32,
-    /// Peers in one answer at the most.
-    pub max_peers: usize,
+/// An address to listen on, or none: written as empty text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Listen(pub Option<SocketAddr>);
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.trim() {
+            "" => Ok(Self(None)),
+            address => address
+                .parse()
+                .map(|address| Self(Some(address)))
+                .map_err(|_| format!("{address:?} is no address and port, such as 0.0.0.0:6969")),
+        }
+    }
+}
+
+impl From<Listen> for String {
+    fn from(listen: Listen) -> Self {
+        listen
+            .0
+            .map(|address| address.to_string())
+            .unwrap_or_default()
+    }
 }
 
 /// Text that never shows in a log or in `seedbank config`.
@@ -123,6 +147,7 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 3000)),
             data_dir: PathBuf::from("data"),
             trusted_proxies: Vec::new(),
+            metrics_listen: Listen(None),
             workers: 0,
             shutdown_timeout_s: 10,
         }
@@ -174,16 +199,6 @@ impl Default for Search {
     fn default() -> Self {
         Self {
             writer_bytes: 32_000_000,
-        }
-    }
-}
-
-impl Default for Tracker {
-    fn default() -> Self {
-        Self {
-            interval_s: 1_800,
-            min_interval_s: 300,
-            max_peers: 100,
         }
     }
 }
@@ -258,7 +273,7 @@ impl Config {
         if self.accounts.session_days < 1 || self.accounts.session_idle_days < 1 {
             bail!("accounts.session_days and session_idle_days must be at least 1");
         }
-        Ok(())
+        self.tracker.check()
     }
 
     /// Where the database is: the configured URL, or SQLite in the data directory.
@@ -276,7 +291,11 @@ impl Config {
     /// The effective configuration as TOML, secrets masked.
     pub fn masked(&self) -> anyhow::Result<String> {
         let mut shown = self.clone();
-        for secret in [&mut shown.database.url, &mut shown.accounts.session_key] {
+        for secret in [
+            &mut shown.database.url,
+            &mut shown.accounts.session_key,
+            &mut shown.tracker.api_token,
+        ] {
             if !secret.0.is_empty() {
                 secret.0 = "***".to_owned();
             }
