@@ -21,9 +21,9 @@ fuzz_target!(|bytes: &[u8]| {
             return;
         }
     };
-    let announce = "http://127.0.0.1/announce/key";
+    let trackers = ["http://127.0.0.1/announce/key".to_owned()];
     let kept = &torrent.outer.kept;
-    let served = download::assemble(&torrent.info, kept, Some(announce), "comment");
+    let served = download::assemble(&torrent.info, kept, &trackers, "comment");
     let again = metainfo::parse(&served).expect("what is served is accepted");
     assert_eq!(again.info, torrent.info);
     assert_eq!(again.infohash_v1, torrent.infohash_v1);

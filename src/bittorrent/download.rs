@@ -3,9 +3,9 @@
 use super::bencode::{self, DictWriter, Writer};
 
 /// Rebuilds the outer dictionary, keys in order, and splices `info` in verbatim. `kept` is `Outer::kept`;
-/// both come from the store and are trusted. `announce` becomes the only tracker (`announce-list` too:
-/// by BEP 12 it outranks `announce`); an empty `comment` is left out.
-pub fn assemble(info: &[u8], kept: &[u8], announce: Option<&str>, comment: &str) -> Vec<u8> {
+/// both come from the store and are trusted. `trackers` become the only ones: `announce` is the
+/// first, `announce-list` one tier of all (by BEP 12 it outranks `announce`). An empty `comment` is left out.
+pub fn assemble(info: &[u8], kept: &[u8], trackers: &[String], comment: &str) -> Vec<u8> {
     let mut torrent = DictWriter::new();
     let document = bencode::scan(kept).ok();
     let items = document
@@ -16,10 +16,13 @@ pub fn assemble(info: &[u8], kept: &[u8], announce: Option<&str>, comment: &str)
     for (key, value) in items {
         torrent.raw(key, value.raw().to_vec());
     }
-    if let Some(url) = announce {
-        torrent.bytes("announce", url.as_bytes());
+    if let Some(first) = trackers.first() {
+        torrent.bytes("announce", first.as_bytes());
         let mut tiers = Writer::new();
-        tiers.begin_list().strings([url.as_bytes()]).end();
+        tiers
+            .begin_list()
+            .strings(trackers.iter().map(String::as_bytes))
+            .end();
         torrent.raw(b"announce-list", tiers.finish());
     }
     if !comment.is_empty() {

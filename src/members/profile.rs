@@ -45,8 +45,16 @@ struct Stats {
 
 #[derive(Serialize)]
 struct Passkey {
-    announce_url: String,
+    announce_urls: Vec<AnnounceUrl>,
     created_at: i64,
+}
+
+/// One of the member's announce addresses, in a box of its own.
+#[derive(Serialize)]
+struct AnnounceUrl {
+    id: String,
+    label: &'static str,
+    url: String,
 }
 
 #[derive(Serialize)]
@@ -92,7 +100,7 @@ pub async fn page(member: Member, query: web::Query<uploads::Query>) -> Result<H
             completed,
         },
         passkey: Passkey {
-            announce_url: member.settings.link(&format!("/announce/{}", user.passkey)),
+            announce_urls: announce_urls(&member),
             created_at: changed_at.unwrap_or(user.created_at).0,
         },
         sessions: sessions
@@ -108,6 +116,28 @@ pub async fn page(member: Member, query: web::Query<uploads::Query>) -> Result<H
         actix_web::http::header::HeaderValue::from_static(value),
     );
     Ok(response)
+}
+
+fn announce_urls(member: &Member) -> Vec<AnnounceUrl> {
+    let base_url = &member.settings.base_url;
+    let urls = member
+        .app
+        .tracker
+        .announce_urls(base_url, Some(&member.user.passkey));
+    urls.into_iter()
+        .zip(1..)
+        .map(|(url, n)| AnnounceUrl {
+            id: match n {
+                1 => "announce-url".to_owned(),
+                n => format!("announce-url-{n}"),
+            },
+            label: match url.starts_with("udp:") {
+                true => "Your announce address by UDP",
+                false => "Your announce address",
+            },
+            url,
+        })
+        .collect()
 }
 
 fn shown(app: &App, session: &Session, current: &[u8]) -> SessionShown {

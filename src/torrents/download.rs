@@ -34,9 +34,9 @@ pub async fn torrent(viewer: Downloader, id: web::Path<String>) -> Result<HttpRe
     }
     let blob = queries::blob(&mut conn, id).await?.ok_or(Error::NotFound)?;
     drop(conn);
-    let announce = announce_url(&viewer);
+    let trackers = announce_urls(&viewer);
     let page = viewer.settings.link(&format!("/torrents/{id}"));
-    let bytes = assemble(&blob.info, &blob.kept, Some(&announce), &page);
+    let bytes = assemble(&blob.info, &blob.kept, &trackers, &page);
     app.downloads.add(Download {
         torrent: id,
         user,
@@ -72,7 +72,7 @@ pub fn magnet(visit: &Visit, torrent: &queries::Torrent) -> Result<Option<String
     if torrent.private {
         return Ok(None);
     }
-    let trackers = [announce_url(visit)];
+    let trackers = announce_urls(visit);
     let web_seeds = torrent.web_seeds()?;
     let magnet = Magnet {
         v1: torrent.infohash_v1(),
@@ -85,12 +85,12 @@ pub fn magnet(visit: &Visit, torrent: &queries::Torrent) -> Result<Option<String
     Ok(Some(magnet.to_string()))
 }
 
-fn announce_url(visit: &Visit) -> String {
+fn announce_urls(visit: &Visit) -> Vec<String> {
     let passkey = visit.user().map(|user| user.passkey.as_str());
     visit
         .app
         .tracker
-        .announce_url(&visit.settings.base_url, passkey)
+        .announce_urls(&visit.settings.base_url, passkey)
 }
 
 /// `attachment` with a plain name for old clients and the real one (RFC 6266, RFC 8187).

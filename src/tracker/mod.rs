@@ -42,10 +42,11 @@ pub enum Health {
 }
 
 impl Tracker {
-    /// The announce URL for a member's passkey, or the keyless one for guests.
-    pub fn announce_url(&self, base_url: &str, passkey: Option<&str>) -> String {
+    /// Where a member's clients announce, with the passkey, or guests', without one. The first is the one to name
+    /// where there is room for one only.
+    pub fn announce_urls(&self, base_url: &str, passkey: Option<&str>) -> Vec<String> {
         match self {
-            Self::Embedded(_) => embedded::announce_url(base_url, passkey),
+            Self::Embedded(tracker) => tracker.announce_urls(base_url, passkey),
         }
     }
 

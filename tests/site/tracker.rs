@@ -209,8 +209,8 @@ both! {
         drop(conn);
         assert_eq!(site.app.tracker.health(), Health::Well);
         assert_eq!(
-            site.app.tracker.announce_url("http://seedbank.test", Some(&ann.passkey)),
-            format!("http://seedbank.test/announce/{}", ann.passkey)
+            site.app.tracker.announce_urls("http://seedbank.test", Some(&ann.passkey)),
+            [format!("http://seedbank.test/announce/{}", ann.passkey)]
         );
     }
 

@@ -2,6 +2,7 @@
 //! `announce` is what clients reach; `accounting` says how bytes are counted; [`Embedded::run`] does the rest.
 
 mod accounting;
+mod address;
 pub mod announce;
 mod answer;
 mod numbers;
@@ -27,6 +28,7 @@ use crate::db::Db;
 use crate::ids::TorrentId;
 use crate::settings::Settings;
 use accounting::Ledger;
+use address::announce_urls;
 use numbers::NumbersBook;
 use rights::Rights;
 use store::Store;
@@ -70,14 +72,6 @@ pub struct Embedded {
 struct Troubles {
     following: Option<(Timestamp, String)>,
     writing: Option<(Timestamp, String)>,
-}
-
-/// `{base}/announce/{passkey}`, or `{base}/announce` for guests.
-pub fn announce_url(base_url: &str, passkey: Option<&str>) -> String {
-    match passkey {
-        Some(passkey) => format!("{base_url}/announce/{passkey}"),
-        None => format!("{base_url}/announce"),
-    }
 }
 
 impl Embedded {
@@ -171,6 +165,11 @@ impl Embedded {
     async fn write_everything(&self) -> Result<(), sqlx::Error> {
         while self.flush().await? || !self.ledger.is_empty() {}
         Ok(())
+    }
+
+    /// The HTTP address, and the UDP one where that is served; with the passkey, or without for guests.
+    pub fn announce_urls(&self, base_url: &str, passkey: Option<&str>) -> Vec<String> {
+        announce_urls(&self.config, base_url, passkey)
     }
 
     /// Seeders and leechers as memory knows them; `None` when nobody is here.

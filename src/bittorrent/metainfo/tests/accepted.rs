@@ -196,7 +196,10 @@ fn downloads_keep_info_and_hashes() {
         let served = assemble(
             &before.info,
             &before.outer.kept,
-            Some("http://site/announce/k"),
+            &[
+                "http://site/announce/k".to_owned(),
+                "udp://site:6969/announce/k".to_owned(),
+            ],
             "http://site/t/1",
         );
         let after = parse(&served).unwrap();
@@ -204,7 +207,7 @@ fn downloads_keep_info_and_hashes() {
         assert_eq!(after.infohash_v1, before.infohash_v1);
         assert_eq!(after.infohash_v2, before.infohash_v2);
         assert_eq!(after.outer.kept, before.outer.kept);
-        assert_eq!(after.outer.foreign_trackers, 1);
+        assert_eq!(after.outer.foreign_trackers, 2);
         assert_eq!(after.outer.comment.as_deref(), Some("http://site/t/1"));
         assert!(
             bencode::scan(&served)
@@ -217,7 +220,7 @@ fn downloads_keep_info_and_hashes() {
                 .is_sorted()
         );
         assert!(!served.windows(13).any(|window| window == b"http://other/"));
-        let bare = assemble(&before.info, &before.outer.kept, None, "");
+        let bare = assemble(&before.info, &before.outer.kept, &[], "");
         assert_eq!(parse(&bare).unwrap().outer.foreign_trackers, 0);
     }
 }

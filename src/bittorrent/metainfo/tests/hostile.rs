@@ -159,7 +159,7 @@ proptest! {
     fn accepted_info_is_served_byte_for_byte(info in odd_info(), comment in "\\PC{0,30}") {
         let before = parse(&torrent(Some(info.clone()))).unwrap();
         prop_assert_eq!(&before.info, &info);
-        let served = assemble(&before.info, &before.outer.kept, Some("http://site/a"), &comment);
+        let served = assemble(&before.info, &before.outer.kept, &["http://site/a".to_owned()], &comment);
         let after = parse(&served).unwrap();
         prop_assert_eq!(after.info, info);
         prop_assert_eq!(after.infohash_v1, before.infohash_v1);
@@ -177,7 +177,7 @@ proptest! {
         }
         match parse(&bytes) {
             Ok(torrent) => {
-                let served = assemble(&torrent.info, &torrent.outer.kept, Some("u"), "c");
+                let served = assemble(&torrent.info, &torrent.outer.kept, &["u".to_owned()], "c");
                 let again = parse(&served).unwrap();
                 prop_assert_eq!(again.info, torrent.info);
                 prop_assert_eq!(again.infohash_v2, torrent.infohash_v2);
