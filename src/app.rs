@@ -4,21 +4,22 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, web};
 use anyhow::Context;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
 
 use crate::accounts::extract;
 use crate::accounts::passwords::Passwords;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
+use crate::db::lease::Lease;
 use crate::error::Error;
 use crate::search::Search;
 use crate::secrets::Secrets;
 use crate::settings::{self, Settings};
 use crate::torrents::downloads::Pending;
 use crate::torrents::publish::Intake;
-use crate::tracker::Tracker;
-use crate::tracker::embedded::Embedded;
+use crate::tracker::{Tracker, seat};
 use crate::web::assets;
 use crate::web::cookies::{self, Https};
 use crate::web::errors::{self, RequestId};
@@ -37,6 +38,10 @@ pub struct App {
     pub intake: Intake,
     /// Downloads on their way into the database.
     pub downloads: Pending,
+    /// This node's right to serve the database, until the task that keeps it takes it.
+    pub seat: Mutex<Option<Lease>>,
+    /// Why this node must stop, once it must.
+    pub lost: watch::Sender<Option<String>>,
     /// `None` until the site is set up. Changed here at once, and each second for what other nodes change.
     settings: Arc<RwLock<Option<Arc<Settings>>>>,
     /// What stands in for settings before set-up.
@@ -62,13 +67,15 @@ impl App {
             let (settings, unset) = (settings.clone(), unset.clone());
             move || settings.read().clone().unwrap_or_else(|| unset.clone())
         };
-        let tracker =
-            Embedded::open(db.clone(), clock.clone(), config.tracker.clone(), current).await?;
+        let seat = seat::take(&db, config.tracker.kind, data_dir).await?;
+        let tracker = Tracker::open(&db, &clock, &config.tracker, current).await?;
         Ok(Self {
             templates: Templates::load(clock.clone())?,
             passwords: Passwords::new(&config.accounts)?,
             search: Search::open(data_dir, db.clone(), &config.search)?,
-            tracker: Tracker::Embedded(tracker),
+            tracker,
+            seat: Mutex::new(seat),
+            lost: watch::Sender::new(None),
             intake: Intake::new(db.clone(), clock.clone()),
             downloads: Pending::default(),
             settings,

@@ -21,6 +21,8 @@ pub mod clock;
 pub mod db;
 /// Row ids as types.
 pub mod ids;
+/// Messages to the companion tracker, written with the change that causes them.
+pub mod outbox;
 
 /// Bencode, metainfo, infohashes, magnets: no I/O.
 pub mod bittorrent;

@@ -6,7 +6,7 @@ use crate::db::revisions::{self, Revision};
 use crate::db::{Conn, Tx, violates_unique};
 use crate::ids::UserId;
 use crate::secrets::token_hash;
-use crate::{exec, on};
+use crate::{exec, on, outbox};
 
 /// A member as the site knows them; the password hash stays in its own query.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -71,7 +71,7 @@ pub async fn insert(tx: &mut Tx, new: &NewUser<'_>) -> Result<UserId, InsertErro
         }
         Err(e) => return Err(e.into()),
     };
-    stamp(tx, id).await?;
+    stamp(tx, id, new.at).await?;
     Ok(id)
 }
 
@@ -153,14 +153,14 @@ pub async fn ban(
     const SQL: &str = "update users set banned_at = $2, banned_by = $3, ban_reason = $4, epoch = epoch + 1 where id = $1";
     exec!(tx, SQL, id, at, by, reason).map(drop)?;
     delete_sessions(tx, id).await?;
-    stamp(tx, id).await
+    stamp(tx, id, at).await
 }
 
-pub async fn unban(tx: &mut Tx, id: UserId) -> Result<(), sqlx::Error> {
+pub async fn unban(tx: &mut Tx, id: UserId, at: Timestamp) -> Result<(), sqlx::Error> {
     const SQL: &str =
         "update users set banned_at = null, banned_by = null, ban_reason = null where id = $1";
     exec!(tx, SQL, id).map(drop)?;
-    stamp(tx, id).await
+    stamp(tx, id, at).await
 }
 
 /// Gives a member a new announce passkey and remembers that the old one is no more.
@@ -172,18 +172,19 @@ pub async fn rotate_passkey(
 ) -> Result<(), sqlx::Error> {
     // Holds the row, so that two resets at once come one after the other.
     const OLD: &str = "update users set passkey = passkey where id = $1 returning passkey";
-    const RETIRE: &str =
-        "insert into retired_passkeys (passkey_hash, user_id, retired_at) values ($1, $2, $3)";
+    const RETIRE: &str = "insert into retired_passkeys (passkey_hash, passkey, user_id, retired_at) values ($1, $2, $3, $4)";
     const SET: &str = "update users set passkey = $2 where id = $1";
     let old: String = on!(tx, |c| sqlx::query_scalar(OLD).bind(id).fetch_one(c).await)?;
-    exec!(tx, RETIRE, token_hash(&old), id, at)?;
+    exec!(tx, RETIRE, token_hash(&old), &old, id, at)?;
     exec!(tx, SET, id, passkey)?;
-    stamp(tx, id).await
+    outbox::retired(tx, &old, Some(id), at).await?;
+    stamp(tx, id, at).await
 }
 
-/// Tells the tracker, by revision, that this member's right to announce may have changed.
-async fn stamp(tx: &mut Tx, id: UserId) -> Result<(), sqlx::Error> {
+/// Tells the tracker, by revision or message, that this member's right to announce may have changed.
+async fn stamp(tx: &mut Tx, id: UserId, at: Timestamp) -> Result<(), sqlx::Error> {
     const SQL: &str = "update users set revision = $2 where id = $1";
+    outbox::member(tx, id, at).await?;
     let revision = revisions::bump(tx, Revision::Members).await?;
     exec!(tx, SQL, id, revision).map(drop)
 }

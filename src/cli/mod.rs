@@ -6,6 +6,7 @@ mod demo;
 mod demo_words;
 mod import;
 mod serve;
+mod tracker;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,9 @@ enum Command {
     /// Make an admin, change a role, give a new password.
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Look after the companion tracker.
+    #[command(subcommand)]
+    Tracker(tracker::Command),
     /// Publish every .torrent below a folder.
     Import(import::Arguments),
     /// Fill the catalogue with made-up torrents, members and numbers, to look around in.
@@ -75,6 +79,11 @@ pub fn run() -> anyhow::Result<()> {
             let config = config()?;
             log_to_stderr(&config, "warn")?;
             runtime(admin::run(config, command))
+        }
+        Command::Tracker(command) => {
+            let config = config()?;
+            log_to_stderr(&config, "warn")?;
+            runtime(tracker::run(config, command))
         }
         Command::Import(arguments) => {
             let config = config()?;

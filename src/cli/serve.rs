@@ -26,11 +26,18 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(link) = setup::new_link(&app).await? {
         println!("Set it up (this link works once): http://{address}{link}");
     }
-    stop_signal().await?;
+    let mut lost = app.lost.subscribe();
+    let lost = tokio::select! {
+        signal = stop_signal() => { signal?; None }
+        lost = lost.wait_for(Option::is_some) => lost?.clone(),
+    };
     println!("Stopping.");
     running.stop().await?;
     app.db.close().await;
-    Ok(())
+    match lost {
+        Some(why) => anyhow::bail!(why),
+        None => Ok(()),
+    }
 }
 
 /// The address as somebody on this machine can open it: `0.0.0.0` is none.

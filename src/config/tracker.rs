@@ -43,6 +43,8 @@ pub struct Tracker {
     pub private: bool,
     /// Seconds between two fetches of the companion's numbers.
     pub numbers_every_s: u64,
+    /// Seconds between two looks whether the companion still has what it was told.
+    pub check_every_s: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +86,7 @@ impl Default for Tracker {
             listed: true,
             private: true,
             numbers_every_s: 60,
+            check_every_s: 60,
         }
     }
 }
@@ -122,8 +125,8 @@ impl Tracker {
         if self.min_interval_s == 0 || self.interval_s < self.min_interval_s {
             bail!("tracker.min_interval_s must be at least 1 and not above tracker.interval_s");
         }
-        if self.numbers_every_s == 0 {
-            bail!("tracker.numbers_every_s must be at least 1");
+        if self.numbers_every_s == 0 || self.check_every_s == 0 {
+            bail!("tracker.numbers_every_s and check_every_s must be at least 1");
         }
         for (key, value) in [
             ("max_peers", self.max_peers),

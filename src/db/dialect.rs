@@ -18,3 +18,11 @@ pub fn json_rows_of(conn: &Conn) -> &'static str {
         Conn::Postgres(_) | Conn::PostgresTx(_) => "json_agg",
     }
 }
+
+/// Bytes as lower-case hex digits.
+pub fn lower_hex(conn: &Conn, expression: &str) -> String {
+    match conn {
+        Conn::Sqlite(_) | Conn::SqliteTx(_) => format!("lower(hex({expression}))"),
+        Conn::Postgres(_) | Conn::PostgresTx(_) => format!("encode({expression}, 'hex')"),
+    }
+}

@@ -3,6 +3,7 @@
 //! `read()` for reading, `write()` for anything that will write. What differs between the two is in `dialect`.
 
 pub mod dialect;
+pub mod lease;
 pub mod migrate;
 pub mod revisions;
 

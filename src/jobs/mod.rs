@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use crate::accounts::{queries, throttle};
 use crate::app::App;
 use crate::torrents;
+use crate::tracker::seat;
 
 const SETTINGS_EVERY: Duration = Duration::from_secs(1);
 const DOWNLOADS_EVERY: Duration = Duration::from_secs(1);
@@ -24,6 +25,7 @@ pub fn start(app: &web::Data<App>, stop: &watch::Receiver<bool>) -> Vec<JoinHand
     vec![
         tokio::spawn(search.run(stop.clone())),
         tokio::spawn(async move { tracker.run(stopped).await }),
+        tokio::spawn(keep_seat(app.clone(), stop.clone())),
         tokio::spawn(write_downloads(app.clone(), stop.clone())),
         tokio::spawn(every(
             SETTINGS_EVERY,
@@ -40,6 +42,17 @@ pub fn start(app: &web::Data<App>, stop: &watch::Receiver<bool>) -> Vec<JoinHand
             purge,
         )),
     ]
+}
+
+/// Keeps this node's right to serve the database; without it the node must stop.
+async fn keep_seat(app: web::Data<App>, stop: watch::Receiver<bool>) {
+    let Some(seat) = app.seat.lock().take() else {
+        return;
+    };
+    if let Err(why) = seat::keep(seat, app.config.tracker.kind, stop).await {
+        tracing::error!("{why}; this node stops");
+        app.lost.send_replace(Some(why));
+    }
 }
 
 /// Runs `work` at a steady pace until told to stop; a failure is logged and the next turn tries again.

@@ -111,7 +111,7 @@ pub async fn act(
             (Action::Banned, reason.to_owned())
         }
         Act::Unban => {
-            accounts::unban(&mut tx, subject.id).await?;
+            accounts::unban(&mut tx, subject.id, now).await?;
             // The key was dead; whoever learnt it meanwhile shall not find it alive again.
             accounts::rotate_passkey(&mut tx, subject.id, &passkey, now).await?;
             (Action::Unbanned, String::new())

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::db::revisions::{self, Revision};
 use crate::db::{Conn, Tx, violates_unique};
 use crate::ids::{CategoryId, TagId, TorrentId, UserId};
-use crate::{exec, on};
+use crate::{exec, on, outbox};
 
 /// Everything of a new torrent, in the shapes of the columns.
 pub struct NewTorrent {
@@ -150,6 +150,7 @@ pub async fn insert(
     exec!(tx, BLOB, id, &new.info, &new.kept)?;
     exec!(tx, FILES, id, &new.packed_files)?;
     add_tags(tx, id, tags).await?;
+    outbox::torrent(tx, id, new.at).await?;
     stamp(tx, id).await?;
     Ok(id)
 }
@@ -362,6 +363,7 @@ pub async fn delete(
     if exec!(tx, SQL, id, at, by, reason)? == 0 {
         return Ok(false);
     }
+    outbox::torrent(tx, id, at).await?;
     stamp(tx, id).await?;
     Ok(true)
 }

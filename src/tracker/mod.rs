@@ -5,20 +5,59 @@ pub mod chart;
 pub mod embedded;
 pub mod history;
 pub mod queries;
+pub mod seat;
+pub mod torrust;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::clock::Timestamp;
-use crate::db::Conn;
-use crate::ids::TorrentId;
+use crate::clock::{Clock, Timestamp};
+use crate::config::{self, TrackerKind};
+use crate::db::{Conn, Db};
+use crate::ids::{TorrentId, UserId};
+use crate::outbox;
+use crate::settings::Settings;
 use embedded::Embedded;
+use torrust::Torrust;
 
 #[derive(Clone)]
 pub enum Tracker {
     /// Inside this process (the default).
     Embedded(Arc<Embedded>),
+    /// Another program, told and asked through its API.
+    Torrust(Arc<Torrust>),
+    /// Trackers of others, which know nothing of this site: their announce URLs.
+    Public(Vec<String>),
+}
+
+impl Tracker {
+    /// The tracker of the configuration; what was kept for a companion is let go where there is none any more.
+    pub async fn open(
+        db: &Db,
+        clock: &Clock,
+        config: &config::Tracker,
+        settings: impl Fn() -> Arc<Settings> + Send + Sync + 'static,
+    ) -> anyhow::Result<Self> {
+        let mut tx = db.write().await?;
+        match config.kind {
+            TrackerKind::Torrust => {
+                torrust::queries::engage(&mut tx, config.listed, config.private).await?;
+            }
+            TrackerKind::Embedded | TrackerKind::None => {
+                torrust::queries::dismiss(&mut tx).await?;
+            }
+        }
+        tx.commit().await?;
+        let (db, clock, config) = (db.clone(), clock.clone(), config.clone());
+        Ok(match config.kind {
+            TrackerKind::Embedded => {
+                Self::Embedded(Embedded::open(db, clock, config, settings).await?)
+            }
+            TrackerKind::Torrust => Self::Torrust(Arc::new(Torrust::new(db, clock, config)?)),
+            TrackerKind::None => Self::Public(config.announce_urls),
+        })
+    }
 }
 
 /// The numbers of a torrent's swarm and when they were true.
@@ -47,6 +86,8 @@ impl Tracker {
     pub fn announce_urls(&self, base_url: &str, passkey: Option<&str>) -> Vec<String> {
         match self {
             Self::Embedded(tracker) => tracker.announce_urls(base_url, passkey),
+            Self::Torrust(tracker) => tracker.announce_urls(passkey),
+            Self::Public(urls) => urls.clone(),
         }
     }
 
@@ -59,19 +100,57 @@ impl Tracker {
         let stored = queries::numbers_of(conn, torrent).await?;
         Ok(match self {
             Self::Embedded(tracker) => tracker.refreshed(torrent, stored),
+            Self::Torrust(tracker) => stored.map(|numbers| tracker.confirmed(numbers)),
+            Self::Public(_) => stored,
         })
+    }
+
+    /// Whether the tracker has yet to learn of this torrent.
+    pub async fn awaits(&self, conn: &mut Conn, torrent: TorrentId) -> Result<bool, sqlx::Error> {
+        match self {
+            Self::Torrust(_) => outbox::queries::awaits(conn, torrent).await,
+            Self::Embedded(_) | Self::Public(_) => Ok(false),
+        }
+    }
+
+    /// Whether the tracker has yet to learn of this member's passkey.
+    pub async fn awaits_passkey(
+        &self,
+        conn: &mut Conn,
+        member: UserId,
+    ) -> Result<bool, sqlx::Error> {
+        match self {
+            Self::Torrust(_) => outbox::queries::awaits_passkey(conn, member).await,
+            Self::Embedded(_) | Self::Public(_) => Ok(false),
+        }
+    }
+
+    /// Whether it tells what each member moved.
+    pub fn counts_bytes(&self) -> bool {
+        matches!(self, Self::Embedded(_))
     }
 
     /// The tracker inside, where that is the kind.
     pub fn embedded(&self) -> Option<&Embedded> {
         match self {
             Self::Embedded(tracker) => Some(tracker),
+            Self::Torrust(_) | Self::Public(_) => None,
+        }
+    }
+
+    /// The companion, where that is the kind.
+    pub fn torrust(&self) -> Option<&Torrust> {
+        match self {
+            Self::Torrust(tracker) => Some(tracker),
+            Self::Embedded(_) | Self::Public(_) => None,
         }
     }
 
     pub fn health(&self) -> Health {
         match self {
             Self::Embedded(tracker) => tracker.health(),
+            Self::Torrust(tracker) => tracker.health(),
+            Self::Public(_) => Health::Well,
         }
     }
 
@@ -79,6 +158,8 @@ impl Tracker {
     pub async fn run(&self, stop: watch::Receiver<bool>) {
         match self {
             Self::Embedded(tracker) => tracker.clone().run(stop).await,
+            Self::Torrust(tracker) => tracker.run(stop).await,
+            Self::Public(_) => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use seedbank::ids::{TorrentId, UserId};
 use seedbank::secrets::random_passkey;
 use seedbank::settings::Audience;
 use seedbank::tracker::embedded::Embedded;
-use seedbank::tracker::{Health, Tracker, history, queries};
+use seedbank::tracker::{Health, history, queries};
 use seedbank::{exec, on};
 
 use crate::harness::{Browser, Reply, Site, settings};
@@ -72,8 +72,7 @@ impl Client {
 }
 
 fn embedded(site: &Site) -> &Embedded {
-    let Tracker::Embedded(tracker) = &site.app.tracker;
-    tracker
+    site.app.tracker.embedded().unwrap()
 }
 
 fn encoded(bytes: &[u8]) -> String {
@@ -258,7 +257,7 @@ both! {
         ann.passkey = old;
         refused(&ann.announce(1, "").await, replaced);
         let mut tx = site.app.db.write().await.unwrap();
-        accounts::unban(&mut tx, bob.id).await.unwrap();
+        accounts::unban(&mut tx, bob.id, site.clock.now()).await.unwrap();
         tx.commit().await.unwrap();
         embedded(&site).follow().await.unwrap();
         bob.report(1, (0, 0), "").await;

@@ -6,7 +6,7 @@ mod address;
 pub mod announce;
 mod answer;
 mod numbers;
-mod queries;
+pub(super) mod queries;
 mod request;
 mod rights;
 mod store;
