@@ -18,4 +18,5 @@ mod pages;
 mod search;
 mod tags;
 mod torrents;
+mod torrust_contract;
 mod tracker;

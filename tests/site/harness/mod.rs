@@ -8,6 +8,8 @@ pub mod browser;
 pub mod database;
 pub mod multipart;
 pub mod torrents;
+pub mod torrust_real;
+pub mod torrust_stub;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
