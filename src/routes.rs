@@ -48,6 +48,7 @@ use crate::style;
 use crate::tags::pages as tags;
 use crate::torrents::{browse, delete, download, edit, show, upload};
 use crate::tracker::embedded::announce;
+use crate::tracker::pages as tracker;
 use crate::web::assets;
 
 routes! {
@@ -123,5 +124,9 @@ routes! {
     get "/admin/invites", Admin => invites::list;
     post "/admin/invites", Admin => invites::create;
     post "/admin/invites/{id}/revoke", Admin => invites::revoke;
+    get "/admin/tracker", Admin => tracker::page;
+    post "/admin/tracker/messages/{id}/retry", Admin => tracker::retry;
+    post "/admin/tracker/retry", Admin => tracker::retry_all;
+    post "/admin/tracker/resync", Admin => tracker::resync;
     get "/admin/log", Admin => moderation::log;
 }

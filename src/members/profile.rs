@@ -37,6 +37,8 @@ struct Oneself {
 #[derive(Serialize)]
 struct Stats {
     uploads: i64,
+    /// Whether the tracker tells what members moved; the following are meaningless otherwise.
+    counted: bool,
     uploaded: i64,
     downloaded: i64,
     ratio_text: String,
@@ -47,6 +49,10 @@ struct Stats {
 struct Passkey {
     announce_urls: Vec<AnnounceUrl>,
     created_at: i64,
+    /// Whether the addresses are this member's own.
+    personal: bool,
+    /// The tracker has yet to learn of it.
+    waiting: bool,
 }
 
 /// One of the member's announce addresses, in a box of its own.
@@ -83,6 +89,7 @@ pub async fn page(member: Member, query: web::Query<uploads::Query>) -> Result<H
     let uploads = uploads::of(&member, &mut conn, user, &query, "/profile").await?;
     let completed = queries::completed(&mut conn, user.id).await?;
     let changed_at = queries::passkey_changed_at(&mut conn, user.id).await?;
+    let waiting = app.tracker.awaits_passkey(&mut conn, user.id).await?;
     let sessions = accounts::sessions_of(&mut conn, user.id, app.clock.now()).await?;
     drop(conn);
     let page = ProfilePage {
@@ -94,6 +101,7 @@ pub async fn page(member: Member, query: web::Query<uploads::Query>) -> Result<H
         },
         stats: Stats {
             uploads: uploads.count,
+            counted: app.tracker.counts_bytes(),
             uploaded: user.uploaded,
             downloaded: user.downloaded,
             ratio_text: ratio(user.uploaded, user.downloaded),
@@ -102,6 +110,8 @@ pub async fn page(member: Member, query: web::Query<uploads::Query>) -> Result<H
         passkey: Passkey {
             announce_urls: announce_urls(&member),
             created_at: changed_at.unwrap_or(user.created_at).0,
+            personal: app.tracker.knows_members(),
+            waiting,
         },
         sessions: sessions
             .iter()

@@ -16,7 +16,7 @@ use crate::db::Conn;
 use crate::error::{Error, Result};
 use crate::ids::CategoryId;
 use crate::tags;
-use crate::tracker::{self, chart};
+use crate::tracker::{self, Health, Tracker, chart};
 use crate::web::filters::{number, urlencode};
 use crate::web::flash::Flash;
 use crate::web::markdown;
@@ -63,6 +63,10 @@ struct SwarmView {
     checked_at: Option<i64>,
     /// The tracker has yet to learn of the torrent.
     waiting: bool,
+    /// The tracker does not answer at the moment.
+    away: bool,
+    /// The trackers are others', which tell nothing.
+    public: bool,
     history_svg: Option<String>,
     history_label: String,
     history_text: String,
@@ -178,6 +182,7 @@ pub async fn torrent(
         .remove(&id)
         .unwrap_or_default();
     let numbers = app.tracker.numbers(&mut conn, id).await?;
+    let waiting = app.tracker.awaits(&mut conn, id).await?;
     let samples =
         tracker::queries::history_of(&mut conn, id, now.plus(-HISTORY_DAYS * DAY_S).0 / DAY_S)
             .await?;
@@ -215,7 +220,9 @@ pub async fn torrent(
             leechers: numbers.as_ref().map(|n| n.leechers),
             completed: numbers.as_ref().map(|n| n.completed),
             checked_at: numbers.as_ref().map(|n| n.updated_at.0),
-            waiting: false,
+            waiting,
+            away: matches!(app.tracker.health(), Health::Ailing { .. }),
+            public: matches!(app.tracker, Tracker::Public(_)),
             history_svg: chart::svg(&samples, now),
             history_label: format!("last {HISTORY_DAYS} days"),
             history_text: chart::summary(&samples),

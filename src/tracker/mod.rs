@@ -4,6 +4,7 @@
 pub mod chart;
 pub mod embedded;
 pub mod history;
+pub mod pages;
 pub mod queries;
 pub mod seat;
 pub mod torrust;
@@ -128,6 +129,15 @@ impl Tracker {
     /// Whether it tells what each member moved.
     pub fn counts_bytes(&self) -> bool {
         matches!(self, Self::Embedded(_))
+    }
+
+    /// Whether members announce with passkeys.
+    pub fn knows_members(&self) -> bool {
+        match self {
+            Self::Embedded(_) => true,
+            Self::Torrust(tracker) => tracker.is_private(),
+            Self::Public(_) => false,
+        }
     }
 
     /// The tracker inside, where that is the kind.

@@ -69,10 +69,15 @@ impl Torrust {
         })
     }
 
-    /// `{announce_url}/{passkey}`; guests of a public tracker need none.
+    /// Whether it serves holders of passkeys only.
+    pub fn is_private(&self) -> bool {
+        self.config.private
+    }
+
+    /// `{announce_url}/{passkey}`; on a tracker for everybody there are no passkeys.
     pub fn announce_urls(&self, passkey: Option<&str>) -> Vec<String> {
         let urls = self.config.announce_urls.iter();
-        match passkey {
+        match passkey.filter(|_| self.config.private) {
             Some(passkey) => urls
                 .map(|url| format!("{}/{passkey}", url.trim_end_matches('/')))
                 .collect(),
