@@ -8,6 +8,8 @@ use tokio::task::JoinHandle;
 
 use crate::accounts::{queries, throttle};
 use crate::app::App;
+use crate::db::lease::Lease;
+use crate::secrets::random_token;
 use crate::torrents;
 use crate::tracker::seat;
 
@@ -34,13 +36,7 @@ pub fn start(app: &web::Data<App>, stop: &watch::Receiver<bool>) -> Vec<JoinHand
             "settings",
             async |app| app.reload_settings().await,
         )),
-        tokio::spawn(every(
-            PURGE_EVERY,
-            app.clone(),
-            stop.clone(),
-            "purge",
-            purge,
-        )),
+        tokio::spawn(purge_alone(app.clone(), stop.clone())),
     ]
 }
 
@@ -71,11 +67,7 @@ async fn every<F>(
             () = tokio::time::sleep(pace) => {}
         }
         if let Err(error) = work(&app).await {
-            tracing::warn!(
-                job = name,
-                error = format!("{error:#}"),
-                "a job failed and will be tried again"
-            );
+            failed(name, &error);
         }
     }
 }
@@ -93,6 +85,33 @@ async fn write_downloads(app: web::Data<App>, stop: watch::Receiver<bool>) {
     if let Err(error) = app.downloads.flush(&app.db).await {
         tracing::warn!(%error, "the last downloads were not counted");
     }
+}
+
+/// Purges while it is this node's turn. Whoever sees the other's beat stand still from one turn to its next takes over.
+async fn purge_alone(app: web::Data<App>, mut stop: watch::Receiver<bool>) {
+    let mut lease = Lease::new(app.db.clone(), "purge", random_token());
+    loop {
+        tokio::select! {
+            _ = stop.changed() => return,
+            () = tokio::time::sleep(PURGE_EVERY) => {}
+        }
+        let purged = match lease.hold().await {
+            Ok(true) => purge(&app).await,
+            Ok(false) => Ok(()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = purged {
+            failed("purge", &error);
+        }
+    }
+}
+
+fn failed(job: &str, error: &anyhow::Error) {
+    tracing::warn!(
+        job,
+        error = format!("{error:#}"),
+        "a job failed and will be tried again"
+    );
 }
 
 /// Ended sessions, old throttles, and the blobs of torrents deleted a month ago.

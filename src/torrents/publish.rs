@@ -191,6 +191,7 @@ pub async fn store_many(intake: &Intake, prepared: &[Prepared]) -> Result<Vec<Ve
         let started = Instant::now();
         let mut tx = intake.db.write().await?;
         let mut batch = Vec::new();
+        let mut added = Vec::new();
         for one in prepared.iter().skip(verdicts.len()) {
             if let Some(existing) = queries::existing(&mut tx, &one.new).await? {
                 batch.push(Verdict::Known(existing));
@@ -198,8 +199,11 @@ pub async fn store_many(intake: &Intake, prepared: &[Prepared]) -> Result<Vec<Ve
                 let tag_ids =
                     tags::queries::resolve_or_create(&mut tx, &one.tags, intake.clock.now())
                         .await?;
-                match queries::insert(&mut tx, &one.new, &tag_ids).await {
-                    Ok(id) => batch.push(one.added(id)),
+                match queries::insert_unstamped(&mut tx, &one.new, &tag_ids).await {
+                    Ok(id) => {
+                        added.push(id);
+                        batch.push(one.added(id));
+                    }
                     Err(InsertError::NoCategory) => {
                         return Err(Error::Unprocessable("That category is gone.".to_owned()));
                     }
@@ -212,6 +216,8 @@ pub async fn store_many(intake: &Intake, prepared: &[Prepared]) -> Result<Vec<Ve
                 break;
             }
         }
+        // One revision for all of them, taken last: two batches at once would lock each other out otherwise.
+        queries::stamp(&mut tx, &added).await?;
         tx.commit().await?;
         verdicts.append(&mut batch);
         tokio::task::yield_now().await;

@@ -104,6 +104,17 @@ pub async fn insert(
     new: &NewTorrent,
     tags: &[TagId],
 ) -> Result<TorrentId, InsertError> {
+    let id = insert_unstamped(tx, new, tags).await?;
+    stamp(tx, &[id]).await?;
+    Ok(id)
+}
+
+/// The same without the stamp, which must follow in the same transaction: nobody learns of the torrent before.
+pub async fn insert_unstamped(
+    tx: &mut Tx,
+    new: &NewTorrent,
+    tags: &[TagId],
+) -> Result<TorrentId, InsertError> {
     const SQL: &str = "insert into torrents (revision, state, infohash_v1, infohash_v2, name, title, description, \
         category_id, uploader_id, anonymous, private, size, file_count, piece_length, piece_count, source, created_by, \
         metainfo_created_at, web_seeds, created_at, updated_at) values (0, 'published', $1, $2, $3, $4, $5, $6, $7, $8, \
@@ -151,7 +162,6 @@ pub async fn insert(
     exec!(tx, FILES, id, &new.packed_files)?;
     add_tags(tx, id, tags).await?;
     outbox::torrent(tx, id, new.at).await?;
-    stamp(tx, id).await?;
     Ok(id)
 }
 
@@ -164,11 +174,18 @@ async fn add_tags(tx: &mut Tx, id: TorrentId, tags: &[TagId]) -> Result<(), sqlx
     Ok(())
 }
 
-/// Gives a changed torrent the next catalogue revision; the last statement of its transaction.
-async fn stamp(tx: &mut Tx, id: TorrentId) -> Result<(), sqlx::Error> {
+/// Gives changed torrents the next catalogue revision; the last statements of their transaction, because the
+/// revision's row stays locked until its end.
+pub async fn stamp(tx: &mut Tx, ids: &[TorrentId]) -> Result<(), sqlx::Error> {
     const SQL: &str = "update torrents set revision = $2 where id = $1";
+    if ids.is_empty() {
+        return Ok(());
+    }
     let revision = revisions::bump(tx, Revision::Catalogue).await?;
-    exec!(tx, SQL, id, revision).map(drop)
+    for id in ids {
+        exec!(tx, SQL, *id, revision)?;
+    }
+    Ok(())
 }
 
 /// The torrent that has a hash already.
@@ -346,7 +363,7 @@ pub async fn update(tx: &mut Tx, id: TorrentId, change: &Change<'_>) -> Result<b
     }
     exec!(tx, CLEAR, id)?;
     add_tags(tx, id, change.tags).await?;
-    stamp(tx, id).await?;
+    stamp(tx, &[id]).await?;
     Ok(true)
 }
 
@@ -364,7 +381,7 @@ pub async fn delete(
         return Ok(false);
     }
     outbox::torrent(tx, id, at).await?;
-    stamp(tx, id).await?;
+    stamp(tx, &[id]).await?;
     Ok(true)
 }
 
