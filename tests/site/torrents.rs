@@ -4,12 +4,57 @@ use seedbank::accounts::Role;
 use seedbank::bittorrent::bencode;
 use seedbank::bittorrent::create::Options;
 use seedbank::bittorrent::metainfo::Kind;
+use seedbank::categories;
+use seedbank::ids::UserId;
 use seedbank::settings::{Audience, PrivateFlag, Publishers};
+use seedbank::torrents::publish::{self as batch, Draft, Prepared, Verdict};
 
 use crate::harness::torrents::{id_in, parse, publish, small, upload, upload_with, with};
-use crate::harness::{Multipart, settings};
+use crate::harness::{Multipart, Site, settings};
+
+/// Torrents ready to be stored, as an import makes them.
+async fn prepared(site: &Site, by: UserId, names: impl Iterator<Item = String>) -> Vec<Prepared> {
+    let category = categories::queries::all(&mut site.app.db.read().await.unwrap())
+        .await
+        .unwrap()[0]
+        .id;
+    let draft = Draft {
+        title: None,
+        category,
+        tags: Vec::new(),
+        description: String::new(),
+        anonymous: false,
+    };
+    let mut all = Vec::new();
+    for name in names {
+        let file = small(&name, Kind::V1).into();
+        let one = batch::prepare(&site.app.intake, PrivateFlag::Any, by, file, &draft).await;
+        all.push(
+            one.unwrap()
+                .unwrap_or_else(|refused| panic!("{}", refused.sentence)),
+        );
+    }
+    all
+}
 
 both! {
+    /// On Postgres each batch held the revision while it waited for a row that the other had inserted.
+    async fn two_imports_at_once_do_not_lock_each_other_out(site: Site) {
+        site.set_up().await;
+        let ann = site.account("ann", Role::Uploader).await;
+        let up = prepared(&site, ann, (0..60).map(|n| format!("both-{n}"))).await;
+        let down = prepared(&site, ann, (0..60).rev().map(|n| format!("both-{n}"))).await;
+        let other = prepared(&site, ann, (0..60).map(|n| format!("other-{n}"))).await;
+        let intake = &site.app.intake;
+        let (one, two) = tokio::join!(batch::store_many(intake, &up), batch::store_many(intake, &other));
+        assert!(one.unwrap().iter().chain(&two.unwrap()).all(|v| matches!(v, Verdict::Added(_))));
+        let again = batch::store_many(intake, &down).await.unwrap();
+        assert!(again.iter().all(|v| matches!(v, Verdict::Known(_))));
+        site.indexed().await;
+        let page = site.log_in("ann").await.get("/torrents?q=other").await.expect(200);
+        page.shows("60 torrents");
+    }
+
     async fn what_is_uploaded_leaves_as_it_came(site: Site) {
         site.set_up().await;
         let mut ann = site.member("ann", Role::Member).await;
