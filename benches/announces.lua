@@ -1,0 +1,79 @@
+-- The load: announces as clients make them. Each peer is one client in one torrent, and all peers announce equally
+-- often, so that a torrent is announced as often as it has peers.
+--
+-- From the environment: HASHES and KEYS name files with a percent-encoded hash, a passkey a line; BUSIEST is how
+-- many peers the first torrent has, the one of rank r has BUSIEST / r^0.8 and at least one; SEED. With FILL, a
+-- number, the peers from that one on announce in turn for the first time, as after the start of a tracker.
+
+local hashes, keys = {}, {}
+-- The torrent of each peer, and how often it has moved bytes.
+local torrent_of, moved = {}, {}
+local fill = tonumber(os.getenv("FILL"))
+-- Co-prime to any number of peers below it: peers come in an order that knows nothing of torrents.
+local stride = 15485863
+local threads = {}
+-- Global, because `done` reads them of each thread.
+failures, first_failure = 0, nil
+
+local function lines(file)
+    local list = {}
+    for line in io.lines(file) do list[#list + 1] = line end
+    return list
+end
+
+function setup(thread)
+    threads[#threads + 1] = thread
+end
+
+function init()
+    hashes, keys = lines(os.getenv("HASHES")), lines(os.getenv("KEYS"))
+    math.randomseed(tonumber(os.getenv("SEED")))
+    local busiest = tonumber(os.getenv("BUSIEST"))
+    for rank = 1, #hashes do
+        for _ = 1, math.max(1, math.floor(busiest / rank ^ 0.8)) do
+            torrent_of[#torrent_of + 1] = rank
+        end
+    end
+end
+
+function request()
+    local peer
+    if fill then
+        peer = (fill * stride) % #torrent_of + 1
+        fill = fill + 1
+    else
+        peer = math.random(#torrent_of)
+    end
+    -- Three of four peers seed. They moved bytes since their last announce one time in four, the others always.
+    local seeds = peer % 4 ~= 0
+    local times = moved[peer] or 0
+    if not fill and (not seeds or math.random(4) == 1) then
+        times = times + 1
+        moved[peer] = times
+    end
+    local bytes = times * 1048576
+    return wrk.format("GET", string.format(
+        "/announce/%s?info_hash=%s&peer_id=-LT20B0-%012d&port=%d&uploaded=%d&downloaded=%d&left=%d&key=%08X&numwant=50&compact=1%s",
+        keys[peer % #keys + 1], hashes[torrent_of[peer]], peer, 10000 + peer % 50000, bytes, seeds and 0 or bytes,
+        seeds and 0 or 1048576, peer, fill and "&event=started" or ""))
+end
+
+function response(status, _, body)
+    if status ~= 200 or body:sub(1, 11) ~= "d8:complete" then
+        failures = failures + 1
+        first_failure = first_failure or (status .. " " .. body:sub(1, 120))
+    end
+end
+
+-- One line for the script: announces, seconds, p50 and p99 in ms, failures, and the first of them.
+function done(summary, latency, _)
+    local errors = summary.errors
+    local failed = errors.connect + errors.read + errors.write + errors.timeout
+    local why = failed > 0 and "connection errors" or "-"
+    for _, thread in ipairs(threads) do
+        failed = failed + thread:get("failures")
+        why = thread:get("first_failure") or why
+    end
+    io.write(string.format("RESULT %d %.3f %.2f %.2f %d %s\n", summary.requests, summary.duration / 1e6,
+        latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, failed, why))
+end
