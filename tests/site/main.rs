@@ -19,3 +19,4 @@ mod search;
 mod tags;
 mod torrents;
 mod tracker;
+mod udp;

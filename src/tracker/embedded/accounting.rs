@@ -6,14 +6,21 @@
 //! 1. A session is (torrent, member, peer id, key), whichever of a hybrid's hashes it names: the second hash's report
 //!    of the same totals adds nothing.
 //! 2. A session nobody stored counts from zero, also when its `started` was lost in a kill.
-//! 3. Unless sessions of that member and torrent were purged for their age and this one says `started`: it may be a
-//!    client that slept that long and goes on with its old totals, so its totals are only noted.
+//! 3. Unless sessions of that member and torrent were purged for their age: it may be a client that slept that long and
+//!    goes on with its old totals, so its totals are only noted. Not so when it comes without `started` while clients
+//!    of an earlier run are still expected: then `started` was most likely lost in a kill, and rule 2 holds. (A sleeper
+//!    who wakes just then, and says no `started`, is counted again; the two cannot be told apart.)
 //! 4. A known session counts what each counter grew.
 //! 5. A counter that fell began anew: nothing is counted, and the new value is the baseline.
-//! 6. Unless the report comes by another way (the other hash, another address) within [`LATE_S`] of the one that
+//! 6. Unless the report comes by another way (the other hash, another address, UDP) within [`LATE_S`] of the one that
 //!    raised the baseline, and is not a `started` after a `stopped`: then it is only late, and the baseline stays.
 //! 7. A report without both totals says nothing about bytes.
 //! 8. `completed` counts once for a member and torrent, for ever.
+//! 9. What no line can carry is noted and not counted: more, in either direction, than `max_bytes_per_s` in the time
+//!    since the session's last stored change (which is never later than its last report, so that a client that could
+//!    not reach us for hours may have moved a lot). A session nobody stored has had the time since the torrent was
+//!    published here or the member joined, whichever was later; what was moved before is not this site's. Reports may
+//!    come late and close together, so [`BURST_S`] seconds may be used in advance, and fill up again with time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,12 +28,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::request::Failure;
+use super::request::{Failure, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{TorrentId, UserId};
 
 /// Seconds in which reports of one client by several ways may overtake each other.
 pub const LATE_S: i64 = 60;
+/// Seconds' worth of bytes that a session may be ahead of its line. Not above [`LATE_S`], after which marks are
+/// forgotten and the burst is full again.
+const BURST_S: i64 = LATE_S;
 /// Reports of one session between two batches; more is no client.
 const MOST_REPORTS: usize = 32;
 /// Sessions waiting to be stored while the database does not answer.
@@ -65,14 +75,26 @@ pub struct Report {
 }
 
 /// What is known of a session before a report.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The totals last stored.
     pub baseline: Option<Totals>,
     /// Sessions of this member and torrent were purged for their age.
     pub purged: bool,
+    /// Clients of an earlier run may still come back.
+    pub returning: bool,
+    /// When the baseline was stored; without one, since when there can have been anything to count.
+    pub since: Timestamp,
     /// Which report raised the baseline; forgotten in a restart.
     pub mark: Option<Mark>,
+}
+
+/// What a report adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    pub added: Totals,
+    /// It grew by more than a line carries, and adds nothing.
+    pub too_fast: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,19 +102,47 @@ pub struct Mark {
     pub way: u64,
     pub at: Timestamp,
     pub stopped: bool,
+    /// Bytes that may still be used in advance.
+    pub burst: i64,
 }
 
 impl Known {
     /// Takes a report in; answers what it adds.
-    pub fn take(&mut self, report: &Report) -> Totals {
+    pub fn take(&mut self, report: &Report, max_bytes_per_s: i64) -> Taken {
+        let full = max_bytes_per_s.saturating_mul(BURST_S);
+        let (last, burst) = self.mark.map_or((self.since, full), |m| (m.at, m.burst));
+        let grew = self.grow(report, burst);
+        if grew == Totals::default() {
+            return Taken::default();
+        }
+        let elapsed_s = report.at.since(last).max(0);
+        let line = max_bytes_per_s.saturating_mul(elapsed_s);
+        let left = line.saturating_add(burst) - grew.uploaded.max(grew.downloaded);
+        if left < 0 {
+            return Taken {
+                added: Totals::default(),
+                too_fast: true,
+            };
+        }
+        if let Some(mark) = &mut self.mark {
+            mark.burst = left.min(full);
+        }
+        Taken {
+            added: grew,
+            too_fast: false,
+        }
+    }
+
+    /// Rules 1 to 7.
+    fn grow(&mut self, report: &Report, burst: i64) -> Totals {
         let Some(totals) = report.totals else {
             self.mark_stopped(report);
             return Totals::default();
         };
         let Some(baseline) = self.baseline else {
             self.baseline = Some(totals);
-            self.mark = Some(mark(report));
-            return match self.purged && report.started {
+            self.mark = Some(mark(report, burst));
+            return match self.purged && (report.started || !self.returning) {
                 true => Totals::default(),
                 false => totals,
             };
@@ -114,7 +164,7 @@ impl Known {
             if totals == baseline {
                 self.mark_stopped(report);
             } else {
-                self.mark = Some(mark(report));
+                self.mark = Some(mark(report, burst));
             }
         }
         added
@@ -135,8 +185,9 @@ impl Known {
     }
 }
 
-fn mark(report: &Report) -> Mark {
+fn mark(report: &Report, burst: i64) -> Mark {
     Mark {
+        burst,
         way: report.way,
         at: report.at,
         stopped: report.stopped,
@@ -181,7 +232,7 @@ impl Ledger {
         let reports = match waiting.sessions.get_mut(&key) {
             Some(reports) => reports,
             None if full => {
-                return Err(Failure::now(
+                return Err(busy(
                     "the tracker cannot write at the moment; it will take your numbers with the next announce",
                 ));
             }
@@ -232,6 +283,10 @@ impl Ledger {
     }
 }
 
+fn busy(reason: &'static str) -> Failure {
+    Failure::now(reason).about(Kind::Busy)
+}
+
 impl Report {
     /// Whether `next` goes on where this one ends, without anything beginning anew between them.
     fn leads_to(&self, next: &Self) -> bool {
@@ -257,6 +312,20 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_700_000_000);
+    /// Bytes a second: nothing here moves more in a minute.
+    const LINE: i64 = 1_000;
+
+    impl Default for Known {
+        fn default() -> Self {
+            Self {
+                baseline: None,
+                purged: false,
+                returning: false,
+                since: NOW,
+                mark: None,
+            }
+        }
+    }
 
     fn says(uploaded: i64, downloaded: i64) -> Report {
         Report {
@@ -286,7 +355,7 @@ mod tests {
 
     fn sum(known: &mut Known, reports: &[Report]) -> (i64, i64) {
         reports.iter().fold((0, 0), |(up, down), report| {
-            let added = known.take(report);
+            let added = known.take(report, LINE).added;
             (up + added.uploaded, down + added.downloaded)
         })
     }
@@ -324,8 +393,17 @@ mod tests {
             sum(&mut { purged }, &[started(700, 70), says(750, 70)]),
             (50, 0)
         );
+        assert_eq!(
+            sum(&mut { purged }, &[says(700, 70), says(750, 70)]),
+            (50, 0)
+        );
         // A new run whose `started` was lost in a kill is no sleeper.
-        assert_eq!(sum(&mut { purged }, &[says(20, 5)]), (20, 5));
+        let killed = Known {
+            returning: true,
+            ..purged
+        };
+        assert_eq!(sum(&mut { killed }, &[says(20, 5)]), (20, 5));
+        assert_eq!(sum(&mut { killed }, &[started(700, 70)]), (0, 0));
         assert_eq!(sum(&mut { purged }, &[started(0, 0), says(20, 5)]), (20, 5));
     }
 
@@ -401,6 +479,80 @@ mod tests {
             says(70, 7),
         ];
         assert_eq!(sum(&mut known, &reports), (570, 57));
+    }
+
+    fn later(seconds: i64, report: Report) -> Report {
+        Report {
+            at: NOW.plus(seconds),
+            ..report
+        }
+    }
+
+    #[test]
+    fn what_no_line_can_carry_is_noted_and_not_counted() {
+        let mut known = Known {
+            since: NOW,
+            ..Known::default()
+        };
+        let burst = LINE * BURST_S;
+        let mut take = |report: Report| known.take(&report, LINE);
+        assert_eq!(take(started(0, 0)), Taken::default());
+        let forged = take(later(100, says(burst + 100 * LINE + 1, 0)));
+        assert_eq!((forged.added, forged.too_fast), (Totals::default(), true));
+        // The baseline moved: what comes after is counted, and the forged part never.
+        let next = take(later(200, says(burst + 100 * LINE + 501, 5)));
+        assert_eq!((next.added.uploaded, next.too_fast), (500, false));
+        assert_eq!(next.added.downloaded, 5);
+        let forged = take(later(201, says(burst + 100 * LINE + 501, 1_000_000)));
+        assert!(forged.too_fast, "either direction");
+    }
+
+    #[test]
+    fn the_burst_is_used_once() {
+        let mut known = Known {
+            since: NOW,
+            ..Known::default()
+        };
+        let burst = LINE * BURST_S;
+        let reports = [
+            started(0, 0),
+            says(burst, 0),
+            later(1, says(burst + LINE, 0)),
+            later(2, says(burst + 3 * LINE, 0)),
+        ];
+        assert_eq!(sum(&mut known, &reports), (burst + LINE, 0));
+        let rested = later(2 + BURST_S, says(2 * burst + 3 * LINE, 0));
+        assert_eq!(sum(&mut known, &[rested]), (burst, 0));
+    }
+
+    #[test]
+    fn the_honest_are_counted_however_long_they_were_away() {
+        // Stored a day ago, and running at full speed since.
+        let away = Known {
+            baseline: Some(Totals::default()),
+            since: NOW.plus(-86_400),
+            ..Known::default()
+        };
+        let day = 86_400 * LINE;
+        assert_eq!(sum(&mut { away }, &[says(day, day)]), (day, day));
+        // Its `started` never arrived: it may have run since there was something to run for.
+        let unknown = Known {
+            baseline: None,
+            ..away
+        };
+        assert_eq!(sum(&mut { unknown }, &[says(day, 0)]), (day, 0));
+        assert_eq!(sum(&mut { unknown }, &[says(2 * day, 0)]), (0, 0));
+        // Two reports of one client, the first held up on its way.
+        let running = Known {
+            baseline: Some(Totals::default()),
+            since: NOW.plus(-1_800),
+            ..Known::default()
+        };
+        let reports = [
+            later(15, says(1_800 * LINE, 0)),
+            later(16, says(1_816 * LINE, 0)),
+        ];
+        assert_eq!(sum(&mut { running }, &reports), (1_816 * LINE, 0));
     }
 
     #[test]
