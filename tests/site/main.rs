@@ -12,6 +12,7 @@ mod categories;
 mod commands;
 mod compose;
 mod hostile;
+mod limits;
 mod members;
 mod migrations;
 mod pages;
