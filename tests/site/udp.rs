@@ -440,7 +440,7 @@ both! {
         assert_eq!(ann.sums(&site).await, (700, 0));
     }
 
-    /// An announce let in just before a ban put its peer back after it had been taken out.
+    /// However many announces run beside a ban, none stays.
     async fn nobody_slips_in_beside_a_ban(site: Site) {
         serve_udp(&mut site).await;
         let root = Client::of(&site, "root").await;

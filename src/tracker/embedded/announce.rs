@@ -316,3 +316,91 @@ fn way(side: Side, caller: Caller) -> u64 {
     (side, caller.ip, caller.via).hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::accounts::queries::{self as accounts, NewUser};
+    use crate::accounts::{Role, UserName};
+    use crate::clock::{Clock, Timestamp};
+    use crate::config;
+    use crate::db::Db;
+    use crate::db::revisions::{self, Revision};
+    use crate::exec;
+    use crate::settings::Settings;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000);
+    const PASSKEY: &str = "0123456789abcdef0123456789abcdef";
+
+    async fn member(db: &Db, name: &str, passkey: &str) -> UserId {
+        let mut tx = db.write().await.unwrap();
+        let new = NewUser {
+            name: &UserName::parse(name).unwrap(),
+            password_hash: "",
+            role: Role::Member,
+            passkey,
+            invited_by: None,
+            at: NOW,
+        };
+        let id = accounts::insert(&mut tx, &new).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    async fn torrent(db: &Db, by: UserId) {
+        const CATEGORY: &str = "insert into categories (id, slug, name, description, icon, position, torznab) \
+            values (1, 'a', 'A', '', 'folder', 1, 8000)";
+        const TORRENT: &str = "insert into torrents (revision, state, infohash_v1, name, title, description, \
+            category_id, uploader_id, anonymous, private, size, file_count, piece_length, piece_count, web_seeds, \
+            created_at, updated_at) values ($1, 'published', $2, 'n', 't', '', 1, $3, 0, 0, 1, 1, 16384, 1, '[]', 0, 0)";
+        let mut tx = db.write().await.unwrap();
+        let revision = revisions::bump(&mut tx, Revision::Catalogue).await.unwrap();
+        exec!(tx, CATEGORY).unwrap();
+        exec!(tx, TORRENT, revision, vec![1u8; 20], by).unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    /// An announce let in just before a ban put its peer back after it had been taken out.
+    #[tokio::test]
+    async fn a_right_that_ends_between_the_door_and_the_swarm() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("a.db").display());
+        let db = Db::open(&url, 2).await.unwrap();
+        db.migrate().await.unwrap();
+        let ann = member(&db, "ann", PASSKEY).await;
+        let bob = member(&db, "bob", &PASSKEY.replace('0', "1")).await;
+        torrent(&db, bob).await;
+        let settings = Arc::new(Settings::before_setup("http://site.test".to_owned()));
+        let (clock, config) = (Clock::fixed(NOW), config::Tracker::default());
+        let tracker = Embedded::open(db.clone(), clock, config, move || settings.clone());
+        let tracker = tracker.await.unwrap();
+        let query = format!(
+            "info_hash={}&peer_id=-SB0001-000000000001&port=1&left=0",
+            "%01".repeat(20)
+        );
+        let announce = Announce::parse(query.as_bytes()).unwrap();
+        let caller = Caller {
+            ip: IpAddr::from([10, 0, 0, 1]),
+            via: Via::Http,
+        };
+        let admitted = tracker.admit(Some(PASSKEY)).await.unwrap();
+        tracker
+            .announced(&admitted, &announce, caller)
+            .await
+            .unwrap();
+        assert_eq!(tracker.peers(), 1);
+        let mut tx = db.write().await.unwrap();
+        accounts::ban(&mut tx, ann, bob, "spam", NOW).await.unwrap();
+        tx.commit().await.unwrap();
+        tracker.follow().await.unwrap();
+        assert_eq!(tracker.peers(), 0);
+        let late = tracker.announced(&admitted, &announce, caller).await;
+        let reason = late.err().unwrap().reason;
+        assert_eq!(
+            (reason.as_ref(), tracker.peers()),
+            ("this account is banned", 0)
+        );
+    }
+}
