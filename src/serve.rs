@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
+use crate::tracker::embedded::listen;
 use crate::web::{errors, gate};
 use crate::{jobs, routes};
 
@@ -17,6 +18,8 @@ use crate::{jobs, routes};
 pub struct Running {
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
+    /// The tracker's own HTTP address, where it has one.
+    announcing: Option<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
     stop: watch::Sender<bool>,
     jobs: Vec<JoinHandle<()>>,
 }
@@ -28,6 +31,10 @@ pub fn start(app: &web::Data<App>, listener: TcpListener) -> anyhow::Result<Runn
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         n => n,
     };
+    if let Some(tracker) = app.tracker.embedded() {
+        tracker.bind(&app.secrets)?;
+    }
+    let announcing = listen::start(app, workers)?;
     let shared = app.clone();
     let http = HttpServer::new(move || {
         Site::new()
@@ -51,6 +58,7 @@ pub fn start(app: &web::Data<App>, listener: TcpListener) -> anyhow::Result<Runn
     Ok(Running {
         server: handle,
         serving: tokio::spawn(http),
+        announcing: announcing.map(|http| (http.handle(), tokio::spawn(http))),
         jobs: jobs::start(app, &stopped),
         stop,
     })
@@ -61,6 +69,10 @@ impl Running {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.server.stop(true).await;
         self.serving.await??;
+        if let Some((server, serving)) = self.announcing {
+            server.stop(true).await;
+            serving.await??;
+        }
         // Nobody listening means that every task has ended already.
         let _all_ended = self.stop.send(true);
         for job in self.jobs {
@@ -76,5 +88,9 @@ impl Running {
         }
         self.server.stop(false).await;
         self.serving.abort();
+        if let Some((server, serving)) = self.announcing {
+            server.stop(false).await;
+            serving.abort();
+        }
     }
 }

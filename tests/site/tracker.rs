@@ -13,21 +13,21 @@ use seedbank::{exec, on};
 use crate::harness::{Browser, Reply, Site, settings};
 
 /// A member with a torrent client.
-struct Client {
-    browser: Browser,
-    id: UserId,
-    passkey: String,
-    peer_id: String,
+pub struct Client {
+    pub browser: Browser,
+    pub id: UserId,
+    pub passkey: String,
+    pub peer_id: String,
 }
 
 impl Client {
-    async fn of(site: &Site, name: &str) -> Self {
+    pub async fn of(site: &Site, name: &str) -> Self {
         let id = site.account(name, Role::Member).await;
         Self::again(site, id, &format!("-SB0001-{name:0>12}")).await
     }
 
     /// Another client of a member.
-    async fn again(site: &Site, id: UserId, peer_id: &str) -> Self {
+    pub async fn again(site: &Site, id: UserId, peer_id: &str) -> Self {
         let mut conn = site.app.db.read().await.unwrap();
         let user = accounts::by_id(&mut conn, id).await.unwrap().unwrap();
         drop(conn);
@@ -41,7 +41,7 @@ impl Client {
         }
     }
 
-    async fn announce(&mut self, hash: u8, rest: &str) -> Reply {
+    pub async fn announce(&mut self, hash: u8, rest: &str) -> Reply {
         let path = format!(
             "/announce/{}?info_hash={}&peer_id={}&port=6881&key=k{}",
             self.passkey,
@@ -55,7 +55,7 @@ impl Client {
         reply
     }
 
-    async fn report(&mut self, hash: u8, totals: (u64, u64), rest: &str) -> Reply {
+    pub async fn report(&mut self, hash: u8, totals: (u64, u64), rest: &str) -> Reply {
         let (up, down) = totals;
         let rest = format!("&uploaded={up}&downloaded={down}&left=0{rest}");
         let reply = self.announce(hash, &rest).await;
@@ -64,28 +64,28 @@ impl Client {
     }
 
     /// The member's sums on the site.
-    async fn sums(&self, site: &Site) -> (i64, i64) {
+    pub async fn sums(&self, site: &Site) -> (i64, i64) {
         let mut conn = site.app.db.read().await.unwrap();
         let user = accounts::by_id(&mut conn, self.id).await.unwrap().unwrap();
         (user.uploaded, user.downloaded)
     }
 }
 
-fn embedded(site: &Site) -> &Embedded {
+pub fn embedded(site: &Site) -> &Embedded {
     site.app.tracker.embedded().unwrap()
 }
 
-fn encoded(bytes: &[u8]) -> String {
+pub fn encoded(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("%{b:02x}")).collect()
 }
 
-fn refused(reply: &Reply, reason: &str) {
+pub fn refused(reply: &Reply, reason: &str) {
     let expected = format!("14:failure reason{}:{reason}", reason.len());
     reply.shows(&expected);
 }
 
 /// A published torrent whose hashes are one byte repeated.
-async fn torrent(site: &Site, by: UserId, v1: Option<u8>, v2: Option<u8>) -> TorrentId {
+pub async fn torrent(site: &Site, by: UserId, v1: Option<u8>, v2: Option<u8>) -> TorrentId {
     const CATEGORY: &str = "insert into categories (slug, name, description, icon, position, torznab) \
         values ('other', 'Other', '', 'folder', 1, 8000) on conflict (slug) do update set name = excluded.name returning id";
     const SQL: &str = "insert into torrents (revision, state, infohash_v1, infohash_v2, name, title, description, \
@@ -115,7 +115,7 @@ async fn torrent(site: &Site, by: UserId, v1: Option<u8>, v2: Option<u8>) -> Tor
     TorrentId(id)
 }
 
-async fn delete(site: &Site, torrent: TorrentId) {
+pub async fn delete(site: &Site, torrent: TorrentId) {
     let mut tx = site.app.db.write().await.unwrap();
     exec!(
         tx,
@@ -138,7 +138,7 @@ async fn stamp(tx: &mut seedbank::db::Tx, torrent: i64) {
     .unwrap();
 }
 
-async fn completed(site: &Site, torrent: TorrentId) -> i64 {
+pub async fn completed(site: &Site, torrent: TorrentId) -> i64 {
     let mut conn = site.app.db.read().await.unwrap();
     let numbers = queries::numbers_of(&mut conn, torrent).await.unwrap();
     numbers.map_or(-1, |n| n.completed)
@@ -475,6 +475,7 @@ both! {
     }
 
     async fn one_members_forged_counters_hold_up_nobody(site: Site) {
+        site.reconfigure(|config| config.tracker.max_bytes_per_s = i64::MAX).await;
         site.set_up().await;
         let mut ann = Client::of(&site, "ann").await;
         let mut bob = Client::of(&site, "bob").await;
@@ -508,6 +509,19 @@ both! {
         bob.report(1, (6, 0), "&event=stopped").await;
         assert_eq!(ann.sums(&site).await, (750, 70));
         assert_eq!(bob.sums(&site).await, (6, 0));
+    }
+
+    async fn sleepers_need_not_say_that_they_start(site: Site) {
+        site.set_up().await;
+        let mut ann = Client::of(&site, "ann").await;
+        torrent(&site, ann.id, Some(1), None).await;
+        ann.report(1, (0, 0), "&event=started").await;
+        ann.report(1, (700, 70), "&event=stopped").await;
+        site.clock.advance(15 * 86_400);
+        embedded(&site).purge(site.clock.now()).await.unwrap();
+        ann.report(1, (700, 70), "").await;
+        ann.report(1, (750, 70), "&event=stopped").await;
+        assert_eq!(ann.sums(&site).await, (750, 70));
     }
 
     async fn silent_peers_leave_the_numbers(site: Site) {

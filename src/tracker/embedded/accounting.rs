@@ -6,14 +6,21 @@
 //! 1. A session is (torrent, member, peer id, key), whichever of a hybrid's hashes it names: the second hash's report
 //!    of the same totals adds nothing.
 //! 2. A session nobody stored counts from zero, also when its `started` was lost in a kill.
-//! 3. Unless sessions of that member and torrent were purged for their age and this one says `started`: it may be a
-//!    client that slept that long and goes on with its old totals, so its totals are only noted.
+//! 3. Unless sessions of that member and torrent were purged for their age: it may be a client that slept that long and
+//!    goes on with its old totals, so its totals are only noted. Not so when it comes without `started` while clients
+//!    of an earlier run are still expected: then `started` was most likely lost in a kill, and rule 2 holds. (A sleeper
+//!    who wakes just then, and says no `started`, is counted again; the two cannot be told apart.)
 //! 4. A known session counts what each counter grew.
 //! 5. A counter that fell began anew: nothing is counted, and the new value is the baseline.
-//! 6. Unless the report comes by another way (the other hash, another address) within [`LATE_S`] of the one that
+//! 6. Unless the report comes by another way (the other hash, another address, UDP) within [`LATE_S`] of the one that
 //!    raised the baseline, and is not a `started` after a `stopped`: then it is only late, and the baseline stays.
 //! 7. A report without both totals says nothing about bytes.
 //! 8. `completed` counts once for a member and torrent, for ever.
+//! 9. What no line can carry is noted and not counted: more, in either direction, than `max_bytes_per_s` in the time
+//!    since the session's last stored change (which is never later than its last report, so that a client that could
+//!    not reach us for hours may have moved a lot). A session nobody stored has had the time since the torrent was
+//!    published here or the member joined, whichever was later; what was moved before is not this site's. Reports may
+//!    come late and close together, so [`BURST_S`] seconds may be used in advance, and fill up again with time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,12 +28,15 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::request::Failure;
+use super::request::{Failure, Kind};
 use crate::clock::Timestamp;
 use crate::ids::{TorrentId, UserId};
 
 /// Seconds in which reports of one client by several ways may overtake each other.
 pub const LATE_S: i64 = 60;
+/// Seconds' worth of bytes that a session may be ahead of its line. Not above [`LATE_S`], after which marks are
+/// forgotten and the burst is full again.
+const BURST_S: i64 = LATE_S;
 /// Reports of one session between two batches; more is no client.
 const MOST_REPORTS: usize = 32;
 /// Sessions waiting to be stored while the database does not answer.
@@ -65,14 +75,26 @@ pub struct Report {
 }
 
 /// What is known of a session before a report.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The totals last stored.
     pub baseline: Option<Totals>,
     /// Sessions of this member and torrent were purged for their age.
     pub purged: bool,
+    /// Clients of an earlier run may still come back.
+    pub returning: bool,
+    /// When the baseline was stored; without one, since when there can have been anything to count.
+    pub since: Timestamp,
     /// Which report raised the baseline; forgotten in a restart.
     pub mark: Option<Mark>,
+}
+
+/// What a report adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    pub added: Totals,
+    /// It grew by more than a line carries, and adds nothing.
+    pub too_fast: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,19 +102,47 @@ pub struct Mark {
     pub way: u64,
     pub at: Timestamp,
     pub stopped: bool,
+    /// Bytes that may still be used in advance.
+    pub burst: i64,
 }
 
 impl Known {
     /// Takes a report in; answers what it adds.
-    pub fn take(&mut self, report: &Report) -> Totals {
+    pub fn take(&mut self, report: &Report, max_bytes_per_s: i64) -> Taken {
+        let full = max_bytes_per_s.saturating_mul(BURST_S);
+        let (last, burst) = self.mark.map_or((self.since, full), |m| (m.at, m.burst));
+        let grew = self.grow(report, burst);
+        if grew == Totals::default() {
+            return Taken::default();
+        }
+        let elapsed_s = report.at.since(last).max(0);
+        let line = max_bytes_per_s.saturating_mul(elapsed_s);
+        let left = line.saturating_add(burst) - grew.uploaded.max(grew.downloaded);
+        if left < 0 {
+            return Taken {
+                added: Totals::default(),
+                too_fast: true,
+            };
+        }
+        if let Some(mark) = &mut self.mark {
+            mark.burst = left.min(full);
+        }
+        Taken {
+            added: grew,
+            too_fast: false,
+        }
+    }
+
+    /// Rules 1 to 7.
+    fn grow(&mut self, report: &Report, burst: i64) -> Totals {
         let Some(totals) = report.totals else {
             self.mark_stopped(report);
             return Totals::default();
         };
         let Some(baseline) = self.baseline else {
             self.baseline = Some(totals);
-            self.mark = Some(mark(report));
-            return match self.purged && report.started {
+            self.mark = Some(mark(report, burst));
+            return match self.purged && (report.started || !self.returning) {
                 true => Totals::default(),
                 false => totals,
             };
@@ -114,7 +164,7 @@ impl Known {
             if totals == baseline {
                 self.mark_stopped(report);
             } else {
-                self.mark = Some(mark(report));
+                self.mark = Some(mark(report, burst));
             }
         }
         added
@@ -135,8 +185,9 @@ impl Known {
     }
 }
 
-fn mark(report: &Report) -> Mark {
+fn mark(report: &Report, burst: i64) -> Mark {
     Mark {
+        burst,
         way: report.way,
         at: report.at,
         stopped: report.stopped,
@@ -181,7 +232,7 @@ impl Ledger {
         let reports = match waiting.sessions.get_mut(&key) {
             Some(reports) => reports,
             None if full => {
-                return Err(Failure::now(
+                return Err(busy(
                     "the tracker cannot write at the moment; it will take your numbers with the next announce",
                 ));
             }
@@ -232,6 +283,10 @@ impl Ledger {
     }
 }
 
+fn busy(reason: &'static str) -> Failure {
+    Failure::now(reason).about(Kind::Busy)
+}
+
 impl Report {
     /// Whether `next` goes on where this one ends, without anything beginning anew between them.
     fn leads_to(&self, next: &Self) -> bool {
@@ -253,222 +308,5 @@ impl Report {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp(1_700_000_000);
-
-    fn says(uploaded: i64, downloaded: i64) -> Report {
-        Report {
-            totals: Some(Totals {
-                uploaded,
-                downloaded,
-            }),
-            started: false,
-            stopped: false,
-            completed: false,
-            seeding: false,
-            way: 1,
-            at: NOW,
-        }
-    }
-
-    fn started(uploaded: i64, downloaded: i64) -> Report {
-        Report {
-            started: true,
-            ..says(uploaded, downloaded)
-        }
-    }
-
-    fn by_other_way(report: Report) -> Report {
-        Report { way: 2, ..report }
-    }
-
-    fn sum(known: &mut Known, reports: &[Report]) -> (i64, i64) {
-        reports.iter().fold((0, 0), |(up, down), report| {
-            let added = known.take(report);
-            (up + added.uploaded, down + added.downloaded)
-        })
-    }
-
-    #[test]
-    fn growth_counts_once() {
-        let mut known = Known::default();
-        let reports = [started(0, 0), says(100, 10), says(100, 10), says(250, 30)];
-        assert_eq!(sum(&mut known, &reports), (250, 30));
-    }
-
-    #[test]
-    fn a_hybrids_second_hash_adds_nothing() {
-        let mut known = Known::default();
-        let mut reports = Vec::new();
-        for report in [started(0, 0), says(100, 10), says(300, 20)] {
-            reports.extend([report, by_other_way(report)]);
-        }
-        assert_eq!(sum(&mut known, &reports), (300, 20));
-    }
-
-    #[test]
-    fn an_unknown_session_counts_from_zero() {
-        assert_eq!(sum(&mut Known::default(), &[says(700, 70)]), (700, 70));
-        assert_eq!(sum(&mut Known::default(), &[started(700, 70)]), (700, 70));
-    }
-
-    #[test]
-    fn a_sleeper_whose_session_was_purged_is_not_counted_again() {
-        let purged = Known {
-            purged: true,
-            ..Known::default()
-        };
-        assert_eq!(
-            sum(&mut { purged }, &[started(700, 70), says(750, 70)]),
-            (50, 0)
-        );
-        // A new run whose `started` was lost in a kill is no sleeper.
-        assert_eq!(sum(&mut { purged }, &[says(20, 5)]), (20, 5));
-        assert_eq!(sum(&mut { purged }, &[started(0, 0), says(20, 5)]), (20, 5));
-    }
-
-    #[test]
-    fn a_restart_of_ours_goes_on_from_the_stored_baseline() {
-        let mut stored = Known {
-            baseline: Some(Totals {
-                uploaded: 500,
-                downloaded: 50,
-            }),
-            ..Known::default()
-        };
-        assert_eq!(sum(&mut stored, &[says(800, 60)]), (300, 10));
-    }
-
-    #[test]
-    fn pausing_and_going_on_counts_once() {
-        let mut known = Known::default();
-        let stopped = Report {
-            stopped: true,
-            ..says(500, 50)
-        };
-        let reports = [started(0, 0), stopped, started(500, 50), says(600, 50)];
-        assert_eq!(sum(&mut known, &reports), (600, 50));
-    }
-
-    #[test]
-    fn counters_that_fall_count_zero_and_begin_anew() {
-        let mut known = Known::default();
-        let reports = [started(0, 0), says(500, 50), says(100, 50), says(130, 55)];
-        assert_eq!(sum(&mut known, &reports), (530, 55));
-        let mut known = Known::default();
-        let reports = [started(0, 0), says(500, 50), started(0, 0), says(20, 5)];
-        assert_eq!(sum(&mut known, &reports), (520, 55));
-    }
-
-    #[test]
-    fn a_report_overtaken_on_its_other_way_is_only_late() {
-        let mut known = Known::default();
-        let reports = [
-            says(500, 50),
-            by_other_way(says(450, 40)),
-            says(600, 60),
-            by_other_way(says(600, 60)),
-        ];
-        assert_eq!(sum(&mut known, &reports), (600, 60));
-        // The same fall long after is a client that began anew.
-        let mut known = Known::default();
-        let later = Report {
-            at: NOW.plus(LATE_S + 1),
-            ..by_other_way(says(100, 10))
-        };
-        let on = Report {
-            at: NOW.plus(LATE_S + 2),
-            ..says(150, 10)
-        };
-        assert_eq!(sum(&mut known, &[says(500, 50), later, on]), (550, 50));
-    }
-
-    #[test]
-    fn a_start_after_a_stop_is_never_late() {
-        let mut known = Known::default();
-        let stopped = Report {
-            stopped: true,
-            ..says(500, 50)
-        };
-        let reports = [
-            says(400, 40),
-            stopped,
-            by_other_way(stopped),
-            by_other_way(started(0, 0)),
-            started(0, 0),
-            says(70, 7),
-        ];
-        assert_eq!(sum(&mut known, &reports), (570, 57));
-    }
-
-    #[test]
-    fn missing_totals_change_nothing() {
-        let mut known = Known::default();
-        let silent = Report {
-            totals: None,
-            ..says(0, 0)
-        };
-        assert_eq!(
-            sum(&mut known, &[says(500, 50), silent, says(600, 50)]),
-            (600, 50)
-        );
-    }
-
-    #[test]
-    fn merging_waiting_reports_changes_no_sum() {
-        let key = SessionKey {
-            torrent: TorrentId(1),
-            user: UserId(2),
-            peer_id: [3; 20],
-            client_key: String::new(),
-        };
-        let reports = [
-            started(0, 0),
-            says(10, 1),
-            says(20, 2),
-            by_other_way(says(20, 2)),
-            says(5, 2),
-            says(9, 3),
-            says(12, 3),
-        ];
-        let ledger = Ledger::default();
-        for report in reports {
-            assert_eq!(ledger.note(key.clone(), report).unwrap(), 1);
-        }
-        let (batch, sessions) = ledger.take();
-        assert_eq!((batch, sessions.len(), sessions[0].1.len()), (1, 1, 5));
-        assert_eq!(
-            sum(&mut Known::default(), &sessions[0].1),
-            sum(&mut Known::default(), &reports)
-        );
-        assert!(ledger.is_empty());
-        assert_eq!(ledger.note(key, says(1, 1)).unwrap(), 2);
-    }
-
-    #[test]
-    fn a_flood_of_one_session_is_refused() {
-        let ledger = Ledger::default();
-        let key = SessionKey {
-            torrent: TorrentId(1),
-            user: UserId(2),
-            peer_id: [3; 20],
-            client_key: String::new(),
-        };
-        let refused = (0..100)
-            .filter(|n| ledger.note(key.clone(), says(100 - n, 0)).is_err())
-            .count();
-        assert_eq!(refused, 100 - MOST_REPORTS);
-    }
-
-    #[tokio::test]
-    async fn waiting_ends_with_the_batch_or_with_patience() {
-        let ledger = Ledger::default();
-        let short = Duration::from_millis(5);
-        assert!(!ledger.stored(1, short).await);
-        ledger.publish(1);
-        assert!(ledger.stored(1, short).await);
-        assert!(!ledger.stored(2, short).await);
-    }
-}
+#[path = "accounting_tests.rs"]
+mod tests;

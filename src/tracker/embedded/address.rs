@@ -1,13 +1,16 @@
 //! The addresses clients announce to, as .torrents and magnet links name them.
 
+use std::net::SocketAddr;
+
 use url::Url;
 
 use crate::config;
 
-/// `{tracker.url or base}/announce/{passkey}` and, where UDP is served, `udp://{host}:{port}/announce/{passkey}`
+/// `{tracker.url or base}/announce/{passkey}` and, where UDP is served (at `udp`), `udp://{host}:{port}/announce/{passkey}`
 /// (BEP 41) of `tracker.udp_url`, or of the base's host and the port listened on. Guests' end with `/announce`.
 pub fn announce_urls(
     config: &config::Tracker,
+    udp: Option<SocketAddr>,
     base_url: &str,
     passkey: Option<&str>,
 ) -> Vec<String> {
@@ -20,15 +23,15 @@ pub fn announce_urls(
         url => url,
     };
     let mut urls = vec![format!("{}{path}", http.trim_end_matches('/'))];
-    if let Some(authority) = udp_authority(config, base_url) {
+    if let Some(authority) = udp.and_then(|udp| udp_authority(config, udp, base_url)) {
         urls.push(format!("udp://{authority}{path}"));
     }
     urls
 }
 
 /// The host and port that UDP announces go to; a `udp_url` without a port means the one listened on.
-fn udp_authority(config: &config::Tracker, base_url: &str) -> Option<String> {
-    let port = config.udp_listen.0?.port();
+fn udp_authority(config: &config::Tracker, udp: SocketAddr, base_url: &str) -> Option<String> {
+    let port = udp.port();
     let known_by = match config.udp_url.as_str() {
         "" => base_url,
         url => url,
@@ -44,16 +47,14 @@ fn udp_authority(config: &config::Tracker, base_url: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Listen;
-
     fn urls(udp_listen: &str, url: &str, udp_url: &str, base: &str) -> Vec<String> {
         let config = config::Tracker {
-            udp_listen: Listen::try_from(udp_listen.to_owned()).unwrap(),
             url: url.to_owned(),
             udp_url: udp_url.to_owned(),
             ..config::Tracker::default()
         };
-        announce_urls(&config, base, Some("k"))
+        let udp = (!udp_listen.is_empty()).then(|| udp_listen.parse().unwrap());
+        announce_urls(&config, udp, base, Some("k"))
     }
 
     #[test]
@@ -92,7 +93,7 @@ mod tests {
         );
         let config = config::Tracker::default();
         assert_eq!(
-            announce_urls(&config, base, None),
+            announce_urls(&config, None, base, None),
             ["https://site.test/announce"]
         );
     }

@@ -1,24 +1,32 @@
 //! The tracker inside: swarms in memory, rights that follow the database, books that are stored in batches.
-//! `announce` is what clients reach; `accounting` says how bytes are counted; [`Embedded::run`] does the rest.
+//! `announce` is what clients reach, by HTTP and through `udp`; `accounting` says how bytes are counted;
+//! [`Embedded::run`] does the rest.
 
 mod accounting;
 mod address;
 pub mod announce;
 mod answer;
+mod counters;
+mod holdings;
+pub mod listen;
+mod lookups;
 mod numbers;
+mod peers;
 pub(super) mod queries;
 mod request;
 mod rights;
 mod store;
 mod swarm;
+mod udp;
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::{Health, Numbers};
@@ -26,13 +34,18 @@ use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::db::Db;
 use crate::ids::TorrentId;
+use crate::secrets::Secrets;
 use crate::settings::Settings;
 use accounting::Ledger;
 use address::announce_urls;
+pub use counters::Counters;
+use counters::Tally;
+use holdings::Most;
+use lookups::Lookups;
 use numbers::NumbersBook;
 use rights::Rights;
 use store::Store;
-use swarm::Swarms;
+use swarm::{Bounds, Swarms};
 
 const TICK: Duration = Duration::from_secs(1);
 /// Beyond two intervals, what a peer may be late before it is forgotten.
@@ -56,6 +69,7 @@ pub struct Embedded {
     config: config::Tracker,
     settings: Box<dyn Fn() -> Arc<Settings> + Send + Sync>,
     rights: Rights,
+    lookups: Lookups,
     swarms: Swarms,
     ledger: Ledger,
     numbers: NumbersBook,
@@ -65,6 +79,12 @@ pub struct Embedded {
     carried_until: Timestamp,
     carries: AtomicBool,
     trouble: Mutex<Troubles>,
+    tally: Tally,
+    /// What answers by UDP, from being bound until it runs, and its address.
+    udp: Mutex<Option<udp::Bound>>,
+    udp_address: OnceLock<SocketAddr>,
+    /// One permit for each datagram that waits for the database.
+    waiting: Arc<Semaphore>,
 }
 
 /// What does not work at the moment, and since when.
@@ -85,13 +105,25 @@ impl Embedded {
         let lifetime_s = config.interval_s.saturating_mul(2).saturating_add(SLACK_S);
         let tracker = Self {
             rights: Rights::default(),
-            swarms: Swarms::new(lifetime_s),
+            lookups: Lookups::default(),
+            swarms: Swarms::new(Bounds {
+                lifetime_s,
+                total_peers: config.total_peers,
+                of_member: Most {
+                    torrents: config.member_torrents,
+                    peers: config.member_peers,
+                },
+            }),
             ledger: Ledger::default(),
             numbers: NumbersBook::default(),
             store: tokio::sync::Mutex::default(),
             carried_until: clock.now().plus(i64::from(lifetime_s)),
             carries: AtomicBool::new(true),
             trouble: Mutex::default(),
+            tally: Tally::default(),
+            udp: Mutex::default(),
+            udp_address: OnceLock::new(),
+            waiting: Arc::new(Semaphore::new(udp::MOST_WAITING)),
             settings: Box::new(settings),
             db,
             clock,
@@ -99,7 +131,7 @@ impl Embedded {
         };
         tracker
             .rights
-            .follow(&tracker.db)
+            .follow(&tracker.db, |_nobody_is_here_yet| {})
             .await
             .context("loading who may announce what")?;
         tracker
@@ -114,9 +146,29 @@ impl Embedded {
         Ok(Arc::new(tracker))
     }
 
-    /// Follows the database, stores the books, forgets the silent, until `stop` says true; then stores what is left.
+    /// Takes the UDP address, where one is configured, before anything is served; [`Self::run`] answers there.
+    pub fn bind(&self, secrets: &Secrets) -> anyhow::Result<()> {
+        let Some(listen) = self.config.udp_listen.0 else {
+            return Ok(());
+        };
+        let bound = udp::Bound::to(listen, secrets)?;
+        // Where the port was left to the system, this says which it is.
+        let address = bound.address()?;
+        self.udp_address.get_or_init(|| address);
+        *self.udp.lock() = Some(bound);
+        Ok(())
+    }
+
+    /// Where announces by UDP are answered, once it is bound.
+    pub fn udp_address(&self) -> Option<SocketAddr> {
+        self.udp_address.get().copied()
+    }
+
+    /// Follows the database, answers by UDP, stores the books, forgets the silent, until `stop` says true; then stores what is left.
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        let bound = self.udp.lock().take();
         tokio::join!(
+            self.clone().answer_datagrams(bound, stop.clone()),
             self.follow_until(stop.clone()),
             self.write_until(stop.clone()),
             self.tidy_until(stop)
@@ -124,7 +176,10 @@ impl Embedded {
         self.numbers.sample_everything();
         for _ in 0..LAST_TRIES {
             match self.write_everything().await {
-                Ok(()) => return,
+                Ok(()) => {
+                    self.answered().await;
+                    return;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "storing the last announces failed; trying again")
                 }
@@ -138,24 +193,46 @@ impl Embedded {
 
     /// Takes in what changed in the database, and drops who and what may not be here any more.
     pub async fn follow(&self) -> anyhow::Result<()> {
-        let revoked = self.rights.follow(&self.db).await?;
-        for torrent in revoked.torrents {
-            self.swarms.remove(torrent);
+        let drop_them = |revoked: rights::Revoked| {
+            for torrent in revoked.torrents {
+                self.swarms.remove(torrent);
+            }
+            for member in revoked.members {
+                self.swarms.remove_member(member);
+            }
+        };
+        self.rights.follow(&self.db, drop_them).await
+    }
+
+    /// Lets datagrams that waited for what was stored just now have their answers.
+    async fn answered(&self) {
+        let all = u32::try_from(udp::MOST_WAITING).unwrap_or(u32::MAX);
+        let waited = tokio::time::timeout(TICK, self.waiting.acquire_many(all)).await;
+        if waited.is_err() {
+            tracing::debug!("some datagrams were not answered in time");
         }
-        for member in revoked.members {
-            self.swarms.remove_member(member);
-        }
-        Ok(())
+    }
+
+    /// What was done since the start, and what is there now.
+    pub fn counters(&self) -> Counters {
+        self.tally
+            .snapshot(self.swarms.peers(), self.swarms.occupied())
     }
 
     /// Stores the books and the numbers that changed, one part of each.
     pub async fn flush(&self) -> Result<bool, sqlx::Error> {
         let now = self.clock.now();
         {
+            let terms = store::Terms {
+                now,
+                returning: now <= self.carried_until,
+                max_bytes_per_s: self.config.max_bytes_per_s,
+            };
             let mut store = self.store.lock().await;
-            store
-                .flush(&self.db, &self.ledger, &self.swarms, &self.numbers, now)
+            let too_fast = store
+                .flush(&self.db, &self.ledger, &self.swarms, &self.numbers, terms)
                 .await?;
+            self.tally.too_fast(too_fast);
         }
         let numbers = self.numbers.flush(&self.db, &self.swarms, now).await?;
         let samples = self.numbers.sample(&self.db, now).await?;
@@ -169,7 +246,7 @@ impl Embedded {
 
     /// The HTTP address, and the UDP one where that is served; with the passkey, or without for guests.
     pub fn announce_urls(&self, base_url: &str, passkey: Option<&str>) -> Vec<String> {
-        announce_urls(&self.config, base_url, passkey)
+        announce_urls(&self.config, self.udp_address(), base_url, passkey)
     }
 
     /// Seeders and leechers as memory knows them; `None` when nobody is here.

@@ -152,11 +152,14 @@ pub struct BookRow {
     pub session_at: Option<Timestamp>,
     pub transfer_at: Option<Timestamp>,
     pub sessions_purged_at: Option<Timestamp>,
+    /// Since when the torrent is here, and the member.
+    pub published_at: Option<Timestamp>,
+    pub joined_at: Option<Timestamp>,
 }
 
 pub async fn books(conn: &mut Conn, keys: &[&SessionKey]) -> Result<Vec<BookRow>, sqlx::Error> {
     on!(conn, |c: B| {
-        let mut sql = QueryBuilder::<B>::new("with k (place, t, u, p, c) as (");
+        let mut sql = QueryBuilder::<B>::new("with k (place, torrent, member, peer, client) as (");
         sql.push_values(keys.iter().zip(0i64..), |mut row, (key, place)| {
             row.push_bind(place)
                 .push_bind(key.torrent)
@@ -166,10 +169,11 @@ pub async fn books(conn: &mut Conn, keys: &[&SessionKey]) -> Result<Vec<BookRow>
         });
         sql.push(
             ") select k.place, s.uploaded, s.downloaded, s.last_at as session_at, x.last_at as transfer_at, \
-            x.sessions_purged_at from k \
-            left join announce_sessions s on s.torrent_id = k.t and s.user_id = k.u and s.peer_id = k.p \
-            and s.client_key = k.c \
-            left join transfers x on x.torrent_id = k.t and x.user_id = k.u order by k.place",
+            x.sessions_purged_at, t.created_at as published_at, u.created_at as joined_at from k \
+            left join announce_sessions s on s.torrent_id = k.torrent and s.user_id = k.member and s.peer_id = k.peer \
+            and s.client_key = k.client \
+            left join transfers x on x.torrent_id = k.torrent and x.user_id = k.member \
+            left join torrents t on t.id = k.torrent left join users u on u.id = k.member order by k.place",
         );
         sql.build_query_as().persistent(false).fetch_all(c).await
     })

@@ -7,12 +7,13 @@ use percent_encoding::percent_decode;
 use sha1::{Digest, Sha1};
 
 use super::accounting::Totals;
+use super::udp::packet;
 
 /// What a tracker sees of an infohash: v1 as it is, v2 cut to its first 20 bytes (BEP 52).
 pub type ShortHash = [u8; 20];
 
 /// More than a client can have moved in one run; past it a counter is a mistake or a lie.
-const MOST_BYTES: u64 = 1 << 53;
+const MOST_BYTES: i64 = 1 << 53;
 /// Longer keys are stored by their hash.
 const LONGEST_KEY: usize = 40;
 /// Hashes in one scrape at the most; the query's own limit comes first for nearly everybody.
@@ -49,17 +50,36 @@ pub struct Announce {
     pub key: String,
 }
 
+/// What a refusal is about, for who counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Passkey,
+    Banned,
+    Guest,
+    Torrent,
+    Limit,
+    Request,
+    Busy,
+}
+
+impl Kind {
+    pub const ALL: usize = Self::Busy as usize + 1;
+}
+
 /// Why a request is refused, as a sentence for `failure reason`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
+    pub kind: Kind,
     pub reason: Cow<'static, str>,
     /// Asking again will not help (BEP 31).
     pub for_good: bool,
 }
 
 impl Failure {
+    /// A request that makes no sense; [`Self::about`] says what else it is.
     pub fn now(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
+            kind: Kind::Request,
             reason: reason.into(),
             for_good: false,
         }
@@ -67,9 +87,13 @@ impl Failure {
 
     pub fn for_good(reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            reason: reason.into(),
             for_good: true,
+            ..Self::now(reason)
         }
+    }
+
+    pub fn about(self, kind: Kind) -> Self {
+        Self { kind, ..self }
     }
 }
 
@@ -96,6 +120,34 @@ impl Announce {
             slot.get_or_insert(value);
         }
         raw.check()
+    }
+
+    /// The same from a datagram (BEP 15). Its `event` 4 is what libtorrent sends for a partial seed.
+    pub fn of_datagram(datagram: &packet::Announce) -> Result<Self, Failure> {
+        let event = match datagram.event {
+            1 => Event::Completed,
+            2 => Event::Started,
+            3 => Event::Stopped,
+            4 => Event::Paused,
+            _ => Event::Regular,
+        };
+        let unknown_left = datagram.left > i64::MAX as u64;
+        Ok(Self {
+            info_hash: datagram.info_hash,
+            peer_id: datagram.peer_id,
+            port: datagram.port,
+            totals: Some(Totals {
+                uploaded: counted("uploaded", datagram.uploaded)?,
+                downloaded: counted("downloaded", datagram.downloaded)?,
+            }),
+            seeding: datagram.left == 0 || (unknown_left && event == Event::Completed),
+            event,
+            numwant: usize::try_from(datagram.numwant).ok(),
+            compact: true,
+            no_peer_id: true,
+            // The text that clients write the same 32 bits as where they announce by HTTP.
+            key: format!("{:08X}", datagram.key),
+        })
     }
 }
 
@@ -216,16 +268,21 @@ fn bytes_moved(name: &str, value: Option<&[u8]>) -> Result<Option<i64>, Failure>
     let Some(text) = value.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    let all_digits = text.iter().all(u8::is_ascii_digit);
-    match number(text).filter(|&n| n <= MOST_BYTES) {
-        Some(n) => Ok(i64::try_from(n).ok()),
-        None if all_digits => Err(Failure::now(format!(
-            "{name} is more than this tracker counts; restart the client to start its counters anew"
-        ))),
-        None => Err(Failure::now(format!(
+    if !text.iter().all(u8::is_ascii_digit) {
+        return Err(Failure::now(format!(
             "{name} must be a whole number of bytes"
-        ))),
+        )));
     }
+    counted(name, number(text).unwrap_or(u64::MAX)).map(Some)
+}
+
+fn counted(name: &str, bytes: u64) -> Result<i64, Failure> {
+    let bytes = i64::try_from(bytes).ok().filter(|&n| n <= MOST_BYTES);
+    bytes.ok_or_else(|| {
+        Failure::now(format!(
+            "{name} is more than this tracker counts; restart the client to start its counters anew"
+        ))
+    })
 }
 
 fn twenty(name: &str, value: Option<&[u8]>) -> Result<[u8; 20], Failure> {
@@ -250,8 +307,12 @@ fn port(value: Option<&[u8]>, event: Event) -> Result<u16, Failure> {
     }
 }
 
+/// Eight hexadecimal digits, which most clients write, stand in one case: by UDP they are a number.
 fn key_text(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
+        Ok(text) if key.len() == 8 && key.iter().all(u8::is_ascii_hexdigit) => {
+            text.to_ascii_uppercase()
+        }
         Ok(text) if key.len() <= LONGEST_KEY && key.iter().all(u8::is_ascii_graphic) => {
             text.to_owned()
         }
@@ -360,6 +421,50 @@ mod tests {
                     .starts_with("downloaded is more")
             );
         }
+    }
+
+    #[test]
+    fn datagrams_say_the_same() {
+        let datagram = packet::Announce {
+            info_hash: [1; 20],
+            peer_id: *b"-LT20B0-abcdefghijkl",
+            downloaded: 7,
+            left: 0,
+            uploaded: 5,
+            event: 2,
+            key: 0x00AB_12CD,
+            numwant: 30,
+            port: 6881,
+            path: Vec::new(),
+        };
+        let by_http =
+            "&uploaded=5&downloaded=7&left=0&event=started&numwant=30&key=00ab12cd&no_peer_id=1";
+        let expected = Announce {
+            info_hash: [1; 20],
+            ..parse(by_http).unwrap()
+        };
+        assert_eq!(Announce::of_datagram(&datagram).unwrap(), expected);
+        let with = |event, left, numwant| {
+            let changed = packet::Announce {
+                event,
+                left,
+                numwant,
+                ..datagram.clone()
+            };
+            let a = Announce::of_datagram(&changed).unwrap();
+            (a.event, a.seeding, a.numwant)
+        };
+        assert_eq!(with(0, u64::MAX, -1), (Event::Regular, false, None));
+        assert_eq!(with(1, u64::MAX, 0), (Event::Completed, true, Some(0)));
+        assert_eq!(with(3, 9, i32::MIN), (Event::Stopped, false, None));
+        assert_eq!(with(4, 9, 1), (Event::Paused, false, Some(1)));
+        assert_eq!(with(77, 9, 1).0, Event::Regular);
+        let forged = packet::Announce {
+            uploaded: u64::MAX,
+            ..datagram
+        };
+        let failure = Announce::of_datagram(&forged).unwrap_err();
+        assert!(failure.reason.starts_with("uploaded is more"));
     }
 
     #[test]

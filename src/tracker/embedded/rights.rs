@@ -27,12 +27,13 @@ pub struct Rights {
     seen: tokio::sync::Mutex<Seen>,
 }
 
-#[derive(Clone, Copy)]
 struct Seen {
     catalogue: i64,
     /// The last torrent of that revision that was taken in.
     torrent: TorrentId,
     members: i64,
+    /// What was read and not acted on yet: an error, or the end of who follows, may come between.
+    revoked: Revoked,
 }
 
 impl Default for Seen {
@@ -41,6 +42,7 @@ impl Default for Seen {
             catalogue: 0,
             torrent: TorrentId(i64::MAX),
             members: 0,
+            revoked: Revoked::default(),
         }
     }
 }
@@ -64,7 +66,7 @@ struct Members {
 }
 
 /// The 128 bits of a passkey.
-type Passkey = u128;
+pub type Passkey = u128;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Right {
@@ -107,12 +109,8 @@ impl Rights {
         }
     }
 
-    pub fn holder(&self, passkey: &str) -> Holder {
-        let found = parse(passkey).and_then(|key| {
-            let members = self.members.read();
-            members.by_passkey.get(&key).copied()
-        });
-        match found {
+    pub fn holder(&self, passkey: Passkey) -> Holder {
+        match self.members.read().by_passkey.get(&passkey).copied() {
             Some(Right::May(id)) => Holder::Member(id),
             Some(Right::Banned) => Holder::Banned,
             Some(Right::Replaced) => Holder::Replaced,
@@ -124,38 +122,45 @@ impl Rights {
         self.torrents.read().by_hash.len()
     }
 
-    /// Takes in what was committed since the last time, in batches.
-    pub async fn follow(&self, db: &Db) -> anyhow::Result<Revoked> {
+    /// Takes in what was committed since the last time, in batches, and hands to `act` what that takes away. Whatever
+    /// was read is acted on, also when reading on fails.
+    pub async fn follow(&self, db: &Db, act: impl FnOnce(Revoked)) -> anyhow::Result<()> {
         let mut seen = self.seen.lock().await;
+        let outcome = self.read_on(db, &mut seen).await;
+        act(std::mem::take(&mut seen.revoked));
+        outcome
+    }
+
+    async fn read_on(&self, db: &Db, seen: &mut Seen) -> anyhow::Result<()> {
         let mut conn = db.read().await?;
         let catalogue = revisions::current(&mut conn, Revision::Catalogue).await?;
         let members = revisions::current(&mut conn, Revision::Members).await?;
         if catalogue < seen.catalogue || members < seen.members {
             // A backup was put back under us: all that is known is of another time.
             tracing::warn!("the database went back in time; the tracker reads everything again");
-            *seen = Seen::default();
+            *seen = Seen {
+                revoked: std::mem::take(&mut seen.revoked),
+                ..Seen::default()
+            };
             *self.torrents.write() = Torrents::default();
             *self.members.write() = Members::default();
         }
-        let mut revoked = Revoked::default();
         if seen.catalogue == 0 {
             self.load_torrents(&mut conn).await?;
             (seen.catalogue, seen.torrent) = (catalogue, TorrentId(i64::MAX));
         }
         if catalogue > seen.catalogue {
-            self.follow_torrents(&mut conn, &mut seen, &mut revoked)
-                .await?;
+            self.follow_torrents(&mut conn, seen).await?;
             // Revisions that stamped no torrent. Their order is commit order: nothing older can still appear.
             if catalogue > seen.catalogue {
                 (seen.catalogue, seen.torrent) = (catalogue, TorrentId(i64::MAX));
             }
         }
         if members > seen.members {
-            self.follow_members(&mut conn, &mut seen, &mut revoked)
-                .await?;
+            self.follow_members(&mut conn, seen).await?;
             seen.members = seen.members.max(members);
         }
-        Ok(revoked)
+        Ok(())
     }
 
     /// The whole catalogue, by id. What is committed meanwhile has a higher revision, and is followed.
@@ -169,35 +174,25 @@ impl Rights {
         Ok(())
     }
 
-    async fn follow_torrents(
-        &self,
-        conn: &mut Conn,
-        seen: &mut Seen,
-        revoked: &mut Revoked,
-    ) -> anyhow::Result<()> {
+    async fn follow_torrents(&self, conn: &mut Conn, seen: &mut Seen) -> anyhow::Result<()> {
         loop {
             let rows = queries::torrents_after(conn, seen.catalogue, seen.torrent, BATCH).await?;
             let Some(last) = rows.last() else {
                 return Ok(());
             };
             (seen.catalogue, seen.torrent) = (last.revision, last.id);
-            self.torrents.write().take(&rows, revoked);
+            self.torrents.write().take(&rows, &mut seen.revoked);
         }
     }
 
-    async fn follow_members(
-        &self,
-        conn: &mut Conn,
-        seen: &mut Seen,
-        revoked: &mut Revoked,
-    ) -> anyhow::Result<()> {
+    async fn follow_members(&self, conn: &mut Conn, seen: &mut Seen) -> anyhow::Result<()> {
         loop {
             let rows = announce_rights_after(conn, seen.members, BATCH).await?;
             let Some(last) = rows.last() else {
                 return Ok(());
             };
             seen.members = last.revision;
-            self.members.write().take(&rows, revoked);
+            self.members.write().take(&rows, &mut seen.revoked);
         }
     }
 }
@@ -258,8 +253,8 @@ fn short(hash: &[u8]) -> Option<ShortHash> {
     hash.get(..20)?.try_into().ok()
 }
 
-/// 32 lower-case hexadecimal digits.
-fn parse(passkey: &str) -> Option<Passkey> {
+/// 32 lower-case hexadecimal digits; `None` is nobody's passkey.
+pub fn parse(passkey: &str) -> Option<Passkey> {
     let plain = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     if passkey.len() != 32 || !passkey.bytes().all(plain) {
         return None;
@@ -333,22 +328,20 @@ mod tests {
         let rights = Rights::default();
         let mut revoked = Revoked::default();
         let mut take = |row| rights.members.write().take(&[row], &mut revoked);
+        let holder = |digit: &str| rights.holder(parse(&digit.repeat(32)).unwrap());
         take(member(1, "a", false));
         take(member(2, "b", false));
-        assert_eq!(rights.holder(&"a".repeat(32)), Holder::Member(UserId(1)));
-        assert_eq!(rights.holder(&"A".repeat(32)), Holder::Unknown);
-        assert_eq!(rights.holder("a"), Holder::Unknown);
-        assert_eq!(
-            rights.holder(&format!("+{}", "a".repeat(31))),
-            Holder::Unknown
-        );
+        assert_eq!(holder("a"), Holder::Member(UserId(1)));
+        assert_eq!(parse(&"A".repeat(32)), None);
+        assert_eq!(parse("a"), None);
+        assert_eq!(parse(&format!("+{}", "a".repeat(31))), None);
         take(member(1, "c", false));
-        assert_eq!(rights.holder(&"a".repeat(32)), Holder::Replaced);
-        assert_eq!(rights.holder(&"c".repeat(32)), Holder::Member(UserId(1)));
+        assert_eq!(holder("a"), Holder::Replaced);
+        assert_eq!(holder("c"), Holder::Member(UserId(1)));
         take(member(2, "b", true));
-        assert_eq!(rights.holder(&"b".repeat(32)), Holder::Banned);
+        assert_eq!(holder("b"), Holder::Banned);
         take(member(2, "b", false));
-        assert_eq!(rights.holder(&"b".repeat(32)), Holder::Member(UserId(2)));
+        assert_eq!(holder("b"), Holder::Member(UserId(2)));
         assert_eq!(revoked.members, [UserId(1), UserId(2)]);
     }
 }

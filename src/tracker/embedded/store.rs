@@ -16,6 +16,7 @@ use crate::ids::{TorrentId, UserId};
 const PART: usize = 150;
 /// Seconds after which a session that moved nothing is written all the same, so that it does not look asleep.
 const TOUCH_S: i64 = 86_400;
+const MOST_TOLD: usize = 10_000;
 
 /// What is being stored, and what memory knows of sessions besides the database.
 pub struct Store {
@@ -24,6 +25,17 @@ pub struct Store {
     marks: HashMap<SessionKey, Mark>,
     /// Sessions heard of in this run, while numbers of an earlier run are carried.
     heard: Option<HashSet<SessionKey>>,
+    /// Sessions whose impossible reports were logged: each once.
+    told: HashSet<SessionKey>,
+}
+
+/// What a flush goes by.
+#[derive(Clone, Copy)]
+pub struct Terms {
+    pub now: Timestamp,
+    /// Clients of an earlier run may still come back.
+    pub returning: bool,
+    pub max_bytes_per_s: i64,
 }
 
 impl Default for Store {
@@ -33,6 +45,7 @@ impl Default for Store {
             number: 0,
             marks: HashMap::new(),
             heard: Some(HashSet::new()),
+            told: HashSet::new(),
         }
     }
 }
@@ -43,24 +56,25 @@ impl Store {
         self.heard = None;
     }
 
-    /// Stores what is left of the last batch, and one batch more.
+    /// Stores what is left of the last batch, and one batch more; answers how many reports were too fast to count.
     pub async fn flush(
         &mut self,
         db: &Db,
         ledger: &Ledger,
         swarms: &Swarms,
         numbers: &NumbersBook,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
-        self.write_out(db, swarms, numbers, now).await?;
+        terms: Terms,
+    ) -> Result<u64, sqlx::Error> {
+        let mut too_fast = self.write_out(db, swarms, numbers, terms).await?;
         ledger.publish(self.number);
         if !ledger.is_empty() {
             (self.number, self.batch) = ledger.take();
-            self.write_out(db, swarms, numbers, now).await?;
+            too_fast += self.write_out(db, swarms, numbers, terms).await?;
             ledger.publish(self.number);
         }
-        self.marks.retain(|_, mark| now.since(mark.at) <= LATE_S);
-        Ok(())
+        self.marks
+            .retain(|_, mark| terms.now.since(mark.at) <= LATE_S);
+        Ok(too_fast)
     }
 
     async fn write_out(
@@ -68,15 +82,16 @@ impl Store {
         db: &Db,
         swarms: &Swarms,
         numbers: &NumbersBook,
-        now: Timestamp,
-    ) -> Result<(), sqlx::Error> {
-        let mut size = PART;
+        terms: Terms,
+    ) -> Result<u64, sqlx::Error> {
+        let (mut size, mut too_fast) = (PART, 0);
         while !self.batch.is_empty() {
             let from = self.batch.len().saturating_sub(size);
             let part = &self.batch[from..];
-            match write_part(db, part, &self.marks, swarms, now).await {
+            match write_part(db, part, &self.marks, swarms, terms).await {
                 Ok(written) => {
                     self.marks.extend(written.marks);
+                    too_fast += tell_once(&mut self.told, written.too_fast);
                     numbers.wrote(&written.completed);
                     if let Some(heard) = &mut self.heard {
                         note_returned(heard, part, &written.known_before, swarms);
@@ -93,8 +108,28 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(too_fast)
     }
+}
+
+/// Logs each session of impossible reports once, without its passkey; answers how many reports there were.
+fn tell_once(told: &mut HashSet<SessionKey>, too_fast: Vec<(SessionKey, u64)>) -> u64 {
+    let mut reports = 0;
+    if told.len() >= MOST_TOLD {
+        told.clear();
+    }
+    for (key, more) in too_fast {
+        reports += more;
+        if !told.contains(&key) {
+            tracing::warn!(
+                torrent = %key.torrent,
+                member = %key.user,
+                "a client reports more than tracker.max_bytes_per_s allows; it is not counted"
+            );
+            told.insert(key);
+        }
+    }
+    reports
 }
 
 /// Clients that an earlier run stored, and so counted, are not carried any more.
@@ -126,6 +161,7 @@ fn is_refused(error: &sqlx::Error) -> bool {
 
 struct Written {
     marks: Vec<(SessionKey, Mark)>,
+    too_fast: Vec<(SessionKey, u64)>,
     completed: Vec<NewNumbers>,
     /// Places in the part whose sessions were stored before.
     known_before: HashSet<i64>,
@@ -136,12 +172,13 @@ async fn write_part(
     part: &[(SessionKey, Vec<Report>)],
     marks: &HashMap<SessionKey, Mark>,
     swarms: &Swarms,
-    now: Timestamp,
+    terms: Terms,
 ) -> Result<Written, sqlx::Error> {
+    let now = terms.now;
     let mut tx = db.write().await?;
     let keys: Vec<&SessionKey> = part.iter().map(|(key, _)| key).collect();
     let books = queries::books(&mut tx, &keys).await?;
-    let entries = entries(part, &books, marks, now);
+    let entries = entries(part, &books, marks, terms);
     queries::save_baselines(&mut tx, &entries.baselines).await?;
     queries::add_to_transfers(&mut tx, &entries.transfers, now).await?;
     queries::add_to_users(&mut tx, &entries.users).await?;
@@ -171,6 +208,7 @@ async fn write_part(
     }
     Ok(Written {
         marks: entries.marks,
+        too_fast: entries.too_fast,
         completed,
         known_before: books
             .iter()
@@ -187,6 +225,8 @@ struct Entries<'a> {
     users: BTreeMap<UserId, Totals>,
     completed: Vec<(TorrentId, UserId)>,
     marks: Vec<(SessionKey, Mark)>,
+    /// Sessions with the number of their reports that were not counted.
+    too_fast: Vec<(SessionKey, u64)>,
 }
 
 impl Entries<'_> {
@@ -200,8 +240,9 @@ fn entries<'a>(
     part: &'a [(SessionKey, Vec<Report>)],
     books: &[BookRow],
     marks: &HashMap<SessionKey, Mark>,
-    now: Timestamp,
+    terms: Terms,
 ) -> Entries<'a> {
+    let now = terms.now;
     let mut entries = Entries::default();
     let by_place: HashMap<i64, &BookRow> = books.iter().map(|row| (row.place, row)).collect();
     let nothing = BookRow::default();
@@ -215,13 +256,21 @@ fn entries<'a>(
         let mut known = Known {
             baseline,
             purged: row.sessions_purged_at.is_some(),
+            returning: terms.returning,
+            since: row
+                .session_at
+                .or(row.published_at.max(row.joined_at))
+                .unwrap_or(now),
             mark: marks.get(key).copied(),
         };
-        let mut added = Totals::default();
+        let (mut added, mut too_fast) = (Totals::default(), 0);
         for report in reports {
-            let more = known.take(report);
-            added.uploaded = added.uploaded.saturating_add(more.uploaded);
-            added.downloaded = added.downloaded.saturating_add(more.downloaded);
+            let taken = known.take(report, terms.max_bytes_per_s);
+            add(&mut added, taken.added);
+            too_fast += u64::from(taken.too_fast);
+        }
+        if too_fast > 0 {
+            entries.too_fast.push((key.clone(), too_fast));
         }
         if let Some(mark) = known.mark {
             entries.marks.push((key.clone(), mark));

@@ -1,22 +1,25 @@
 //! Who is in which swarm, in memory. Sharded by torrent, because the two hashes of a hybrid are two swarms of one
-//! torrent and its numbers are the larger of the two, never the sum.
+//! torrent and its numbers are the larger of the two, never the sum. `peers` has one swarm's insides, `holdings` what
+//! each member has in all of them.
 //!
-//! Memory is bounded: a peer takes about 110 bytes (up to twice that while a table has just grown); there are at
-//! most [`MOST_PEERS`] peers, [`MOST_PEERS_OF_SWARM`] in a swarm, and a handful of one owner in a swarm.
+//! Memory is bounded: at most `tracker.total_peers` peers, [`MOST_PEERS_OF_SWARM`] in a swarm, a handful of one owner
+//! in a swarm, and of a member as many as `holdings` allows. A peer takes about 150 bytes in a large
+//! swarm, 220 in one of fifty, 720 alone in its torrent and its member's only one (a test measures it); half as much
+//! again for a moment while a large table grows.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use indexmap::IndexMap;
 use parking_lot::Mutex;
 
+use super::holdings::{Holdings, Limit, Most};
+pub use super::peers::Given;
+use super::peers::{Key, Peers, seconds};
 use super::request::Event;
 use crate::clock::Timestamp;
 use crate::ids::{TorrentId, UserId};
 
-/// All peers of all swarms: about 220 MB.
-const MOST_PEERS: usize = 2_000_000;
 /// A newcomer past this is told of others, but not remembered.
 const MOST_PEERS_OF_SWARM: usize = 20_000;
 /// Clients of one member in one swarm; a new one takes the place of the one longest unheard of.
@@ -60,7 +63,15 @@ pub struct Visit {
     pub seeding: bool,
     pub event: Event,
     pub numwant: usize,
+    /// Only peers that have an address of this family are given, by that address.
+    pub only: Option<Family>,
     pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    V4,
+    V6,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,26 +80,22 @@ pub struct Found {
     pub peers: Vec<Given>,
 }
 
-/// A peer as it is given to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    pub id: [u8; 20],
-    pub v4: Option<SocketAddrV4>,
-    pub v6: Option<SocketAddrV6>,
-}
-
-impl Given {
-    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        let v4 = self.v4.map(SocketAddr::V4);
-        v4.into_iter().chain(self.v6.map(SocketAddr::V6))
-    }
+/// How much may be remembered, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Seconds without an announce after which a peer is gone.
+    pub lifetime_s: u32,
+    pub total_peers: usize,
+    pub of_member: Most,
 }
 
 pub struct Swarms {
     shards: Vec<Mutex<Shard>>,
+    members: Holdings,
     peers: AtomicUsize,
-    /// Seconds without an announce after which a peer is gone.
-    lifetime_s: u32,
+    /// Torrents with peers.
+    occupied: AtomicUsize,
+    bounds: Bounds,
 }
 
 #[derive(Default)]
@@ -112,77 +119,94 @@ struct Carried {
     leechers: u32,
 }
 
-#[derive(Default)]
-struct Peers {
-    seeders: IndexMap<Key, Peer>,
-    leechers: IndexMap<Key, Peer>,
-    paused: u32,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    owner: Owner,
-    id: [u8; 20],
-}
-
-/// Both families of one client, each as fresh as its own last announce (BEP 7). Times are unix seconds.
-#[derive(Clone, Copy)]
-struct Peer {
-    v4: Ipv4Addr,
-    v6: Ipv6Addr,
-    v4_port: u16,
-    v6_port: u16,
-    v4_seen: u32,
-    v6_seen: u32,
-    paused: bool,
-}
-
 impl Swarms {
-    pub fn new(lifetime_s: u32) -> Self {
+    pub fn new(bounds: Bounds) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            members: Holdings::new(bounds.of_member),
             peers: AtomicUsize::new(0),
-            lifetime_s,
+            occupied: AtomicUsize::new(0),
+            bounds,
         }
     }
 
-    /// Takes the announce in and picks peers for it.
-    pub fn announce(&self, visit: &Visit) -> Found {
+    /// Takes the announce in and picks peers for it. Only a newcomer can meet a limit: who is here may always
+    /// announce again, and leave.
+    pub fn announce(&self, visit: &Visit) -> Result<Found, Limit> {
         let mut shard = self.shard(visit.torrent).lock();
         let Shard { swarms, changed } = &mut *shard;
         let swarm = swarms.entry(visit.torrent).or_default();
-        let before = swarm.counts();
-        let key = Key {
-            owner: visit.owner,
-            id: visit.peer_id,
-        };
-        // Of members the books know whether they were here before.
-        if let Owner::Guest(_) = key.owner
-            && visit.event != Event::Started
-            && !swarm.knows(&key)
-        {
-            swarm.uncarry(visit.seeding && visit.event != Event::Completed);
+        let before = (swarm.counts(), swarm.peers());
+        let found = self.take_in(swarm, visit).map(|()| Found {
+            counts: swarm.counts(),
+            peers: match (visit.event, &swarm.sides[visit.side as usize]) {
+                (Event::Stopped, _) | (_, None) => Vec::new(),
+                (_, Some(side)) => side.pick(visit, self.oldest(visit.at)),
+            },
+        });
+        self.note_change(before.1, swarm.peers());
+        if swarm.counts() != before.0 {
+            changed.insert(visit.torrent);
         }
-        let side = swarm.sides[visit.side as usize].get_or_insert_default();
-        let held = side.len();
-        if visit.event == Event::Stopped {
-            side.remove(&key);
-        } else {
-            side.put(key, visit, self.peers.load(Ordering::Relaxed) < MOST_PEERS);
-        }
-        self.note_change(held, side.len());
-        let peers = match visit.event {
-            Event::Stopped => Vec::new(),
-            _ => side.pick(&key, visit, self.oldest(visit.at)),
-        };
-        let counts = swarm.counts();
         if swarm.is_empty() {
             swarms.remove(&visit.torrent);
         }
-        if counts != before {
-            changed.insert(visit.torrent);
+        found
+    }
+
+    fn take_in(&self, swarm: &mut Swarm, visit: &Visit) -> Result<(), Limit> {
+        let key = visit.key();
+        let knows = swarm.knows(&key);
+        let side = swarm.sides[visit.side as usize].get_or_insert_default();
+        if visit.event == Event::Stopped {
+            if side.remove(&key).is_some() {
+                self.left(&key, visit.torrent);
+            }
+        } else if side.has(&key) || self.make_room(side, visit)? {
+            side.put(key, visit);
         }
-        Found { counts, peers }
+        // Of members the books know whether they were here before.
+        if let Owner::Guest(_) = key.owner
+            && visit.event != Event::Started
+            && !knows
+        {
+            swarm.uncarry(visit.seeding && visit.event != Event::Completed);
+        }
+        Ok(())
+    }
+
+    /// Whether a newcomer is remembered; an owner's own oldest makes room.
+    fn make_room(&self, side: &mut Peers, visit: &Visit) -> Result<bool, Limit> {
+        let (key, torrent) = (visit.key(), visit.torrent);
+        let crowded_at = match key.owner {
+            // Looking for the oldest takes a walk, so first whether there may be that many.
+            Owner::Member(member) => {
+                let held = self.members.in_torrent(member, torrent);
+                (held >= MOST_PEERS_OF_MEMBER).then_some(MOST_PEERS_OF_MEMBER)
+            }
+            Owner::Guest(_) => Some(MOST_PEERS_OF_ADDRESS),
+        };
+        let oldest = crowded_at.and_then(|most| side.oldest_of(key.owner, most));
+        if let Some(oldest) = &oldest {
+            side.remove(oldest);
+            self.left(oldest, torrent);
+        } else if self.peers() >= self.bounds.total_peers {
+            return Err(Limit::TotalPeers);
+        }
+        if side.len() >= MOST_PEERS_OF_SWARM {
+            return Ok(false);
+        }
+        if let Owner::Member(member) = key.owner {
+            self.members.enter(member, torrent)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes back what an announce just put in: whose right to it ended meanwhile.
+    pub fn withdraw(&self, visit: &Visit) {
+        let key = visit.key();
+        let mut shard = self.shard(visit.torrent).lock();
+        self.thin_one(&mut shard, visit.torrent, |k| *k == key);
     }
 
     /// The torrent's numbers now; `None` when nobody is here.
@@ -236,20 +260,35 @@ impl Swarms {
         let mut shard = self.shard(torrent).lock();
         shard.changed.remove(&torrent);
         if let Some(swarm) = shard.swarms.remove(&torrent) {
-            self.note_change(swarm.sides.iter().flatten().map(|s| s.len()).sum(), 0);
+            for key in swarm.sides.iter().flatten().flat_map(|side| side.keys()) {
+                self.left(key, torrent);
+            }
+            self.note_change(swarm.peers(), 0);
         }
     }
 
     /// Takes a member's peers out of every swarm: a ban, or a passkey that was replaced.
     pub fn remove_member(&self, member: UserId) {
-        self.sweep(0..SHARDS, |key, _| key.owner == Owner::Member(member));
+        for torrent in self.members.torrents_of(member) {
+            let mut shard = self.shard(torrent).lock();
+            self.thin_one(&mut shard, torrent, |k| k.owner == Owner::Member(member));
+        }
     }
 
     /// Takes out who has not been heard of, in one of [`Self::steps`] parts, so that no lock is held long.
     pub fn expire(&self, step: usize, now: Timestamp) {
         let oldest = self.oldest(now);
-        let at = step % SHARDS;
-        self.sweep(at..at + 1, |_, peer| peer.seen() < oldest);
+        let mut shard = self.shards[step % SHARDS].lock();
+        let Shard { swarms, changed } = &mut *shard;
+        swarms.retain(|&torrent, swarm| {
+            if self.thin(torrent, swarm, |_, seen| seen < oldest) {
+                changed.insert(torrent);
+            }
+            !swarm.is_empty()
+        });
+        if swarms.capacity() > 256 && swarms.len() < swarms.capacity() / 4 {
+            swarms.shrink_to(swarms.len() * 2);
+        }
     }
 
     pub const fn steps() -> usize {
@@ -284,47 +323,78 @@ impl Swarms {
         self.peers.load(Ordering::Relaxed)
     }
 
+    /// Torrents with peers.
+    pub fn occupied(&self) -> usize {
+        self.occupied.load(Ordering::Relaxed)
+    }
+
     fn shard(&self, torrent: TorrentId) -> &Mutex<Shard> {
         let at = torrent.0.rem_euclid(SHARDS as i64);
         &self.shards[at as usize]
     }
 
     fn oldest(&self, now: Timestamp) -> u32 {
-        seconds(now).saturating_sub(self.lifetime_s)
+        seconds(now).saturating_sub(self.bounds.lifetime_s)
     }
 
+    /// A torrent's peers, before and after.
     fn note_change(&self, before: usize, after: usize) {
         if after >= before {
             self.peers.fetch_add(after - before, Ordering::Relaxed);
         } else {
             self.peers.fetch_sub(before - after, Ordering::Relaxed);
         }
+        match (before, after) {
+            (0, 1..) => self.occupied.fetch_add(1, Ordering::Relaxed),
+            (1.., 0) => self.occupied.fetch_sub(1, Ordering::Relaxed),
+            _ => return,
+        };
     }
 
-    fn sweep(&self, shards: std::ops::Range<usize>, gone: impl Fn(&Key, &Peer) -> bool) {
-        for shard in &self.shards[shards] {
-            let mut shard = shard.lock();
-            let Shard { swarms, changed } = &mut *shard;
-            swarms.retain(|&torrent, swarm| {
-                let before = swarm.counts();
-                for side in &mut swarm.sides {
-                    let Some(peers) = side else { continue };
-                    let held = peers.len();
-                    peers.seeders.retain(|key, peer| !gone(key, peer));
-                    peers.leechers.retain(|key, peer| !gone(key, peer));
-                    self.note_change(held, peers.len());
-                    if peers.len() == 0 {
-                        *side = None;
-                    } else if peers.len() < held {
-                        let paused = peers.leechers.values().filter(|p| p.paused).count();
-                        peers.paused = u32::try_from(paused).unwrap_or(u32::MAX);
-                    }
-                }
-                if swarm.counts() != before {
-                    changed.insert(torrent);
-                }
-                !swarm.is_empty()
-            });
+    fn left(&self, key: &Key, torrent: TorrentId) {
+        if let Owner::Member(member) = key.owner {
+            self.members.leave(member, torrent);
+        }
+    }
+
+    fn thin_one(&self, shard: &mut Shard, torrent: TorrentId, gone: impl Fn(&Key) -> bool) {
+        let Shard { swarms, changed } = shard;
+        let Some(swarm) = swarms.get_mut(&torrent) else {
+            return;
+        };
+        if self.thin(torrent, swarm, |key, _| gone(key)) {
+            changed.insert(torrent);
+        }
+        if swarm.is_empty() {
+            swarms.remove(&torrent);
+        }
+    }
+
+    /// Takes peers out; answers whether the counts are other ones now.
+    fn thin(
+        &self,
+        torrent: TorrentId,
+        swarm: &mut Swarm,
+        gone: impl Fn(&Key, u32) -> bool,
+    ) -> bool {
+        let before = (swarm.counts(), swarm.peers());
+        for side in &mut swarm.sides {
+            let Some(peers) = side else { continue };
+            peers.remove_all(&gone, |key| self.left(key, torrent));
+            if peers.len() == 0 {
+                *side = None;
+            }
+        }
+        self.note_change(before.1, swarm.peers());
+        swarm.counts() != before.0
+    }
+}
+
+impl Visit {
+    pub(super) fn key(&self) -> Key {
+        Key {
+            owner: self.owner,
+            id: self.peer_id,
         }
     }
 }
@@ -333,9 +403,9 @@ impl Swarm {
     fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for side in self.sides.iter().flatten() {
-            counts.seeders = counts.seeders.max(count(side.seeders.len()));
-            counts.leechers = counts.leechers.max(count(side.leechers.len()));
-            counts.paused = counts.paused.max(side.paused);
+            counts.seeders = counts.seeders.max(count(side.seeders()));
+            counts.leechers = counts.leechers.max(count(side.leechers()));
+            counts.paused = counts.paused.max(side.paused());
         }
         counts.seeders = counts.seeders.saturating_add(self.carried.seeders);
         counts.leechers = counts.leechers.saturating_add(self.carried.leechers);
@@ -343,7 +413,12 @@ impl Swarm {
     }
 
     fn is_empty(&self) -> bool {
-        self.carried == Carried::default() && self.sides.iter().flatten().all(|s| s.len() == 0)
+        self.carried == Carried::default() && self.peers() == 0
+    }
+
+    /// Peers of both sides.
+    fn peers(&self) -> usize {
+        self.sides.iter().flatten().map(|side| side.len()).sum()
     }
 
     fn knows(&self, key: &Key) -> bool {
@@ -360,124 +435,6 @@ impl Swarm {
         let one = if *first > 0 { first } else { second };
         *one = one.saturating_sub(1);
     }
-}
-
-impl Peers {
-    fn len(&self) -> usize {
-        self.seeders.len() + self.leechers.len()
-    }
-
-    fn has(&self, key: &Key) -> bool {
-        self.seeders.contains_key(key) || self.leechers.contains_key(key)
-    }
-
-    fn remove(&mut self, key: &Key) -> Option<Peer> {
-        if let Some(peer) = self.seeders.swap_remove(key) {
-            return Some(peer);
-        }
-        let peer = self.leechers.swap_remove(key)?;
-        self.paused -= u32::from(peer.paused);
-        Some(peer)
-    }
-
-    fn put(&mut self, key: Key, visit: &Visit, room: bool) {
-        let known = self.remove(&key);
-        if known.is_none() && !self.make_room(&key, room) {
-            return;
-        }
-        let mut peer = known.unwrap_or(Peer {
-            v4: Ipv4Addr::UNSPECIFIED,
-            v6: Ipv6Addr::UNSPECIFIED,
-            v4_port: 0,
-            v6_port: 0,
-            v4_seen: 0,
-            v6_seen: 0,
-            paused: false,
-        });
-        match visit.address {
-            SocketAddr::V4(a) => {
-                (peer.v4, peer.v4_port, peer.v4_seen) = (*a.ip(), a.port(), seconds(visit.at))
-            }
-            SocketAddr::V6(a) => {
-                (peer.v6, peer.v6_port, peer.v6_seen) = (*a.ip(), a.port(), seconds(visit.at))
-            }
-        }
-        peer.paused = !visit.seeding && visit.event == Event::Paused;
-        if visit.seeding {
-            self.seeders.insert(key, peer);
-        } else {
-            self.paused += u32::from(peer.paused);
-            self.leechers.insert(key, peer);
-        }
-    }
-
-    /// Whether a newcomer may be remembered; an owner's own oldest makes room.
-    fn make_room(&mut self, key: &Key, room: bool) -> bool {
-        let most = match key.owner {
-            Owner::Member(_) => MOST_PEERS_OF_MEMBER,
-            Owner::Guest(_) => MOST_PEERS_OF_ADDRESS,
-        };
-        let own = self.seeders.iter().chain(&self.leechers);
-        let own: Vec<(u32, Key)> = own
-            .filter(|(k, _)| k.owner == key.owner)
-            .map(|(k, peer)| (peer.seen(), *k))
-            .collect();
-        if own.len() >= most
-            && let Some((_, oldest)) = own.iter().min_by_key(|(seen, _)| *seen)
-        {
-            self.remove(oldest);
-        }
-        room && self.len() < MOST_PEERS_OF_SWARM
-    }
-
-    /// A window of the peers at a random place, each peer as likely as any other: of everybody for a leecher, of the
-    /// leechers for who needs nothing.
-    fn pick(&self, asker: &Key, visit: &Visit, oldest: u32) -> Vec<Given> {
-        let seeders = match visit.seeding || visit.event == Event::Paused {
-            true => 0,
-            false => self.seeders.len(),
-        };
-        let total = seeders + self.leechers.len();
-        let mut picked = Vec::with_capacity(visit.numwant.min(total));
-        if total == 0 || visit.numwant == 0 {
-            return picked;
-        }
-        let start = rand::random_range(0..total);
-        for at in (start..total).chain(0..start) {
-            let entry = match at.checked_sub(seeders) {
-                None => self.seeders.get_index(at),
-                Some(at) => self.leechers.get_index(at),
-            };
-            let Some((key, peer)) = entry.filter(|(key, _)| *key != asker) else {
-                continue;
-            };
-            if let Some(given) = peer.given(key.id, oldest) {
-                picked.push(given);
-                if picked.len() == visit.numwant {
-                    break;
-                }
-            }
-        }
-        picked
-    }
-}
-
-impl Peer {
-    fn seen(&self) -> u32 {
-        self.v4_seen.max(self.v6_seen)
-    }
-
-    fn given(&self, id: [u8; 20], oldest: u32) -> Option<Given> {
-        let v4 = (self.v4_port != 0 && self.v4_seen >= oldest)
-            .then(|| SocketAddrV4::new(self.v4, self.v4_port));
-        let v6 = (self.v6_port != 0 && self.v6_seen >= oldest)
-            .then(|| SocketAddrV6::new(self.v6, self.v6_port, 0, 0));
-        (v4.is_some() || v6.is_some()).then_some(Given { id, v4, v6 })
-    }
-}
-
-fn seconds(at: Timestamp) -> u32 {
-    u32::try_from(at.0.max(0)).unwrap_or(u32::MAX)
 }
 
 fn count(n: usize) -> u32 {

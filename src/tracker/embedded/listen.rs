@@ -1,0 +1,51 @@
+//! The tracker's own HTTP address (`tracker.listen`): announces and scrapes, and nothing else of the site.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App as Site, HttpResponse, HttpServer, web};
+use anyhow::Context;
+
+use super::announce;
+use crate::app::App;
+use crate::web::{errors, gate};
+
+/// Bound and not yet polled; `None` where the tracker has no address of its own.
+pub fn start(app: &web::Data<App>, workers: usize) -> anyhow::Result<Option<Server>> {
+    let config = &app.config;
+    let inside = app.tracker.embedded().is_some();
+    let Some(listen) = config.tracker.listen.0.filter(|_| inside) else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(listen).with_context(|| {
+        format!("{listen} cannot be listened on; choose another with SEEDBANK__TRACKER__LISTEN")
+    })?;
+    let shared = app.clone();
+    let server = HttpServer::new(move || {
+        Site::new()
+            .app_data(shared.clone())
+            .wrap(from_fn(gate::guard))
+            .wrap(from_fn(errors::render_errors))
+            .route("/announce", web::get().to(announce::announce))
+            .route("/announce/{passkey}", web::get().to(announce::announce))
+            .route("/scrape", web::get().to(announce::scrape))
+            .route("/scrape/{passkey}", web::get().to(announce::scrape))
+            .default_service(web::to(elsewhere))
+    })
+    .workers(workers)
+    .client_request_timeout(Duration::from_secs(5))
+    .keep_alive(Duration::from_secs(30))
+    .shutdown_timeout(config.server.shutdown_timeout_s)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(Some(server))
+}
+
+async fn elsewhere() -> HttpResponse {
+    HttpResponse::NotFound()
+        .content_type("text/plain; charset=utf-8")
+        .body("Torrent clients announce here; the site is elsewhere.\n")
+}
