@@ -1,9 +1,11 @@
-//! Configuration: defaults, then `seedbank.toml`, then `SEEDBANK__SECTION__KEY` from the environment.
+//! Configuration: defaults, then `seedbank.toml`, then `SEEDBANK__SECTION__KEY` from the environment, or
+//! `SEEDBANK__SECTION__KEY_FILE`, which names a file that holds the value.
 //!
 //! One struct per concern. Unknown keys are refused with the nearest known one named; secrets print as `***`.
 
 mod tracker;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ use toml::{Table, Value};
 pub use tracker::{ApiAuth, Tracker, TrackerKind};
 
 const ENV_PREFIX: &str = "SEEDBANK__";
+/// At the end of a variable's key, in lower case: its value is in a file.
+const FILE_SUFFIX: &str = "_file";
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +45,8 @@ pub struct Server {
     pub metrics_listen: Listen,
     /// Threads that answer requests; 0 takes one per processor.
     pub workers: usize,
+    /// Seconds for which a stop goes on listening, not ready any more, so that a balancer can notice.
+    pub drain_s: u64,
     /// Seconds that running requests may take to finish at a stop.
     pub shutdown_timeout_s: u64,
 }
@@ -50,6 +56,8 @@ pub struct Server {
 pub struct Database {
     /// `postgres://user:password@host/name`; empty takes SQLite in the data directory.
     pub url: Secret,
+    /// The password, for a URL that leaves it out.
+    pub password: Secret,
     /// Connections for reading (SQLite) or altogether (Postgres).
     pub connections: u32,
 }
@@ -149,6 +157,7 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             metrics_listen: Listen(None),
             workers: 0,
+            drain_s: 0,
             shutdown_timeout_s: 10,
         }
     }
@@ -158,6 +167,7 @@ impl Default for Database {
     fn default() -> Self {
         Self {
             url: Secret::default(),
+            password: Secret::default(),
             connections: 8,
         }
     }
@@ -235,6 +245,7 @@ impl Config {
                 *key_mut(known, &section, &key)? = value;
             }
         }
+        let mut named = HashMap::new();
         for (name, text) in environment {
             let Some(rest) = name.strip_prefix(ENV_PREFIX) else {
                 continue;
@@ -243,8 +254,18 @@ impl Config {
                 bail!("{name}: write {ENV_PREFIX}SECTION__KEY, such as SEEDBANK__SERVER__LISTEN");
             };
             let (section, key) = (section.to_lowercase(), key.to_lowercase());
-            let slot = key_mut(section_mut(&mut merged, &section, &name)?, &section, &key)
-                .with_context(|| name.clone())?;
+            let keys = section_mut(&mut merged, &section, &name)?;
+            let (key, text) = match key.strip_suffix(FILE_SUFFIX) {
+                Some(in_file) if keys.contains_key(in_file) && !keys.contains_key(&key) => {
+                    let text = read_value(&text).with_context(|| name.clone())?;
+                    (in_file.to_owned(), text)
+                }
+                _ => (key, text),
+            };
+            let slot = key_mut(keys, &section, &key).with_context(|| name.clone())?;
+            if let Some(other) = named.insert((section.clone(), key.clone()), name.clone()) {
+                bail!("{name} and {other} both say {section}.{key}: leave one of them away");
+            }
             *slot = typed_like(slot, &text)
                 .with_context(|| format!("{name} does not fit: {section}.{key}"))?;
         }
@@ -263,6 +284,12 @@ impl Config {
         }
         if self.search.writer_bytes < 15_000_000 {
             bail!("search.writer_bytes must be at least 15000000");
+        }
+        if !self.database.password.0.is_empty() {
+            self.database.check_password()?;
+        }
+        if self.server.drain_s > 3_600 || self.server.shutdown_timeout_s > 3_600 {
+            bail!("server.drain_s and server.shutdown_timeout_s must not be above 3600");
         }
         if self.database.connections == 0 {
             bail!("database.connections must be at least 1");
@@ -284,7 +311,7 @@ impl Config {
                 self.server.data_dir.join("seedbank.db").display()
             )
         } else {
-            self.database.url.0.clone()
+            self.database.with_password()
         }
     }
 
@@ -293,6 +320,7 @@ impl Config {
         let mut shown = self.clone();
         for secret in [
             &mut shown.database.url,
+            &mut shown.database.password,
             &mut shown.accounts.session_key,
             &mut shown.tracker.api_token,
         ] {
@@ -302,6 +330,42 @@ impl Config {
         }
         Ok(toml::to_string(&shown)?)
     }
+}
+
+impl Database {
+    /// A password of its own needs a URL that has a place for it.
+    fn check_password(&self) -> anyhow::Result<()> {
+        let url = url::Url::parse(&self.url.0).ok();
+        let Some(url) = url.filter(|url| matches!(url.scheme(), "postgres" | "postgresql")) else {
+            bail!(
+                "database.password is for Postgres: let database.url say where that is, or leave it empty"
+            );
+        };
+        if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
+            bail!(
+                "database.url has a password and database.password is another: leave one of them away"
+            );
+        }
+        Ok(())
+    }
+
+    /// The URL, completed; as a parameter, because a URL that names a socket has no other place.
+    fn with_password(&self) -> String {
+        match url::Url::parse(&self.url.0) {
+            Ok(mut url) if !self.password.0.is_empty() => {
+                url.query_pairs_mut()
+                    .append_pair("password", &self.password.0);
+                url.into()
+            }
+            _ => self.url.0.clone(),
+        }
+    }
+}
+
+/// A value from the file that a variable names, without the line end that editors and `echo` leave.
+fn read_value(path: &str) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{path:?} cannot be read"))?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 fn section_mut<'t>(
@@ -406,6 +470,63 @@ mod tests {
         let config = from_env(&[("SEEDBANK__SERVER__TRUSTED_PROXIES", "127.0.0.1, ::1")]).unwrap();
         assert_eq!(config.server.trusted_proxies.len(), 2);
         assert!(from_env(&[("SEEDBANK__SERVER__TRUSTED_PROXIES", "proxy")]).is_err());
+    }
+
+    #[test]
+    fn any_value_may_stand_in_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let (password, workers) = (put("password", "a b/?&=%\n"), put("workers", "3\r\n"));
+        let url = ("SEEDBANK__DATABASE__URL", "postgres://u@h/d");
+        let config = from_env(&[
+            url,
+            ("SEEDBANK__DATABASE__PASSWORD_FILE", &password),
+            ("SEEDBANK__SERVER__WORKERS_FILE", &workers),
+        ])
+        .unwrap();
+        assert_eq!(config.server.workers, 3);
+        assert_eq!(config.database.password.0, "a b/?&=%");
+        let complete = url::Url::parse(&config.database_url()).unwrap();
+        let said: Vec<_> = complete.query_pairs().into_owned().collect();
+        assert_eq!(said, [("password".to_owned(), "a b/?&=%".to_owned())]);
+
+        let fails = |vars: &[(&str, &str)], with: &str| {
+            let error = format!("{:#}", from_env(vars).unwrap_err());
+            assert!(error.contains(with), "{error}");
+        };
+        let missing = directory.path().join("none").display().to_string();
+        fails(
+            &[("SEEDBANK__SERVER__WORKERS_FILE", &missing)],
+            "none\" cannot be read",
+        );
+        fails(
+            &[
+                ("SEEDBANK__SERVER__WORKERS_FILE", &workers),
+                ("SEEDBANK__SERVER__WORKERS", "3"),
+            ],
+            "leave one of them away",
+        );
+        fails(
+            &[("SEEDBANK__SERVER__WORKERS_FILE", &password)],
+            "WORKERS_FILE does not fit",
+        );
+        fails(
+            &[("SEEDBANK__SERVER__NOTHING_FILE", &workers)],
+            "no key `server.nothing_file`",
+        );
+        fails(
+            &[("SEEDBANK__DATABASE__PASSWORD", "x")],
+            "database.password is for Postgres",
+        );
+        let both = ("SEEDBANK__DATABASE__URL", "postgres://u:y@h/d");
+        fails(
+            &[both, ("SEEDBANK__DATABASE__PASSWORD", "x")],
+            "leave one of them away",
+        );
     }
 
     #[test]
