@@ -1,6 +1,7 @@
 //! The application: what every request shares, how it is built, and how it runs and stops.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::{HttpRequest, web};
 use anyhow::Context;
@@ -12,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::db::Db;
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::search::Search;
 use crate::secrets::Secrets;
 use crate::settings::{self, Settings};
@@ -37,10 +39,13 @@ pub struct App {
     pub intake: Intake,
     /// Downloads on their way into the database.
     pub downloads: Pending,
+    pub metrics: Metrics,
     /// `None` until the site is set up. Changed here at once, and each second for what other nodes change.
     settings: Arc<RwLock<Option<Arc<Settings>>>>,
     /// What stands in for settings before set-up.
     unset: Arc<Settings>,
+    /// A stop has begun.
+    stopping: AtomicBool,
 }
 
 impl App {
@@ -71,8 +76,10 @@ impl App {
             tracker: Tracker::Embedded(tracker),
             intake: Intake::new(db.clone(), clock.clone()),
             downloads: Pending::default(),
+            metrics: Metrics::new(clock.now()),
             settings,
             unset,
+            stopping: AtomicBool::new(false),
             config,
             db,
             clock,
@@ -96,6 +103,15 @@ impl App {
 
     pub fn is_set_up(&self) -> bool {
         self.settings.read().is_some()
+    }
+
+    /// From here on this process is not ready for new requests, though it answers them while it still listens.
+    pub fn begin_stopping(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     pub fn https(&self) -> Https {

@@ -4,6 +4,7 @@ mod admin;
 mod create;
 mod demo;
 mod demo_words;
+mod health;
 mod import;
 mod serve;
 
@@ -36,6 +37,8 @@ enum Command {
     Serve,
     /// Print the effective configuration, secrets masked.
     Config,
+    /// Ask the running site whether it is ready: ends with 0 or 1.
+    Health,
     /// Bring the database up to date and stop.
     Migrate,
     /// Make an admin, change a role, give a new password.
@@ -62,6 +65,7 @@ pub fn run() -> anyhow::Result<()> {
             print!("{}", config()?.masked()?);
             Ok(())
         }
+        Command::Health => health::run(&config()?),
         Command::Migrate => {
             let config = config()?;
             log_to_stderr(&config, &config.log.filter)?;

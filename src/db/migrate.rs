@@ -37,6 +37,12 @@ pub async fn database_id(conn: &mut Conn) -> Result<Vec<u8>, sqlx::Error> {
     on!(conn, |c| sqlx::query_scalar(SQL).fetch_one(c).await)
 }
 
+/// The last migration this database has been through.
+pub async fn version(conn: &mut Conn) -> Result<i64, sqlx::Error> {
+    const SQL: &str = "select coalesce(max(version), 0) from _sqlx_migrations where success";
+    on!(conn, |c| sqlx::query_scalar(SQL).fetch_one(c).await)
+}
+
 /// How many migrations this binary knows; part of what derived state is checked against.
 pub fn schema_version() -> i64 {
     SQLITE.iter().map(|m| m.version).max().unwrap_or(0)

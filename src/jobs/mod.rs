@@ -47,7 +47,7 @@ async fn every<F>(
     pace: Duration,
     app: web::Data<App>,
     mut stop: watch::Receiver<bool>,
-    name: &str,
+    name: &'static str,
     work: F,
 ) where
     F: AsyncFn(&App) -> anyhow::Result<()>,
@@ -58,6 +58,7 @@ async fn every<F>(
             () = tokio::time::sleep(pace) => {}
         }
         if let Err(error) = work(&app).await {
+            app.metrics.jobs_failed.add_one(name);
             tracing::warn!(
                 job = name,
                 error = format!("{error:#}"),

@@ -189,6 +189,12 @@ impl Site {
         Browser::new(self.port)
     }
 
+    /// `path` where metrics and health are answered.
+    pub fn metrics_url(&self, path: &str) -> String {
+        let address = self.running.as_ref().and_then(Running::metrics_address);
+        format!("http://{}{path}", address.unwrap())
+    }
+
     pub async fn setup_link(&self) -> Option<String> {
         setup::new_link(&self.app).await.unwrap()
     }
