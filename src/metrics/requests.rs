@@ -12,12 +12,12 @@ use crate::counters::{Counter, Gauge, Histogram};
 /// What no route matches.
 pub const UNMATCHED: &str = "unmatched";
 const METHODS: [&str; 4] = ["GET", "HEAD", "POST", "other"];
-/// The statuses this site answers with; a rarer one counts under its hundred.
-const STATUSES: [&str; 27] = [
-    "200", "204", "206", "301", "302", "303", "304", "400", "401", "403", "404", "405", "408",
-    "409", "410", "413", "414", "415", "422", "429", "431", "500", "503", "2xx", "3xx", "4xx",
-    "5xx",
+/// The statuses this site answers with; a rarer one counts under its hundred, of which there are four.
+const STATUSES: [u16; 23] = [
+    200, 204, 206, 301, 302, 303, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 414, 415, 422,
+    429, 431, 500, 503,
 ];
+const HUNDREDS: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 pub struct Requests {
     places: HashMap<&'static str, usize>,
@@ -28,7 +28,7 @@ pub struct Requests {
 #[derive(Default)]
 struct Route {
     pattern: &'static str,
-    answered: [[Counter; STATUSES.len()]; METHODS.len()],
+    answered: [[Counter; STATUSES.len() + HUNDREDS.len()]; METHODS.len()],
     took: Histogram,
 }
 
@@ -73,15 +73,17 @@ impl Requests {
             "seedbank_http_requests_total",
             "Answered requests by method, route and status.",
         );
+        let names: Vec<String> = STATUSES.iter().map(u16::to_string).collect();
+        let names = || names.iter().map(String::as_str).chain(HUNDREDS);
         for route in &self.routes {
             for (method, statuses) in METHODS.iter().zip(&route.answered) {
-                for (status, counter) in STATUSES.iter().zip(statuses) {
+                for (status, counter) in names().zip(statuses) {
                     let n = counter.get();
                     if n > 0 {
                         let labels = [
                             ("method", *method),
                             ("route", route.pattern),
-                            ("status", *status),
+                            ("status", status),
                         ];
                         family.sample(&labels, n);
                     }
@@ -107,12 +109,10 @@ impl Requests {
 }
 
 fn status_place(status: u16) -> usize {
-    let exact = STATUSES
-        .iter()
-        .position(|known| known.parse() == Ok(status));
-    // The hundreds stand at the end; what has none (1xx) does not end a request.
+    let exact = STATUSES.iter().position(|known| *known == status);
+    // A hundred of its own for each but 1xx, which does not end a request.
     let hundred = usize::from((status / 100).clamp(2, 5)) - 2;
-    exact.unwrap_or(STATUSES.len() - 4 + hundred)
+    exact.unwrap_or(STATUSES.len() + hundred)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod commands;
 mod compose;
 mod health;
 mod hostile;
+mod image;
 mod members;
 mod metrics;
 mod migrations;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reqwest::{Client, Method};
+use reqwest::Method;
 use seedbank::accounts::Role;
 use seedbank::bittorrent::metainfo::Kind;
 use seedbank::config::Listen;
@@ -155,12 +155,7 @@ both! {
     async fn what_happened_is_counted(site: Site) {
         site.reconfigure(|config| config.server.metrics_listen = Listen(Some("127.0.0.1:0".parse().unwrap()))).await;
         site.set_up().await;
-        let client = Client::builder().no_proxy().build().unwrap();
-        let gather = async || {
-            let reply = client.get(site.metrics_url("/metrics")).send().await.unwrap();
-            assert_eq!(reply.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
-            read(&reply.text().await.unwrap())
-        };
+        let mut watcher = site.watcher();
         let mut ann = site.member("ann", Role::Member).await;
         let id = publish(&mut ann, &small("one", Kind::V1), "One").await;
         upload(&mut ann, &small("one", Kind::V1), "Again").await.expect(409);
@@ -170,7 +165,9 @@ both! {
         guest.submit("/login", "/login", &[("name", "ann"), ("password", "wrong")]).await.expect(422);
         site.app.search.refresh_now().await.unwrap();
 
-        let seen = gather().await;
+        let page = watcher.get("/metrics").await.expect(200);
+        assert_eq!(page.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+        let seen = read(&page.text);
         let total = "seedbank_http_requests_total";
         assert_eq!(seen.of(total, &[("method", "POST"), ("route", "/upload"), ("status", "303")]), 1.0);
         assert_eq!(seen.of(total, &[("method", "POST"), ("route", "/upload"), ("status", "409")]), 1.0);
@@ -200,7 +197,7 @@ both! {
         root.get("/metrics").await.expect(404);
         // And nothing else of the site where the metrics are.
         for path in ["/", "/login", "/torrents"] {
-            assert_eq!(client.get(site.metrics_url(path)).send().await.unwrap().status(), 404);
+            watcher.get(path).await.expect(404);
         }
     }
 
@@ -208,7 +205,6 @@ both! {
     async fn strangers_make_no_labels(site: Site) {
         site.reconfigure(|config| config.server.metrics_listen = Listen(Some("127.0.0.1:0".parse().unwrap()))).await;
         site.set_up().await;
-        let client = Client::builder().no_proxy().build().unwrap();
         let mut guest = site.browser();
         let secret = "0123456789abcdef0123456789abcdef";
         for n in 0..40 {
@@ -226,7 +222,7 @@ both! {
                 }
             }
         }
-        let page = client.get(site.metrics_url("/metrics")).send().await.unwrap().text().await.unwrap();
+        let page = site.watcher().get("/metrics").await.expect(200).text;
         assert!(!page.contains(secret) && !page.contains("EVIL") && !page.contains("nothing"), "{page}");
         let seen = read(&page);
         let routes: BTreeSet<&str> = ROUTES.iter().map(|route| route.pattern).chain(["unmatched"]).collect();

@@ -189,10 +189,10 @@ impl Site {
         Browser::new(self.port)
     }
 
-    /// `path` where metrics and health are answered.
-    pub fn metrics_url(&self, path: &str) -> String {
+    /// Somebody who looks where metrics and health are answered.
+    pub fn watcher(&self) -> Browser {
         let address = self.running.as_ref().and_then(Running::metrics_address);
-        format!("http://{}{path}", address.unwrap())
+        Browser::new(address.unwrap().port())
     }
 
     pub async fn setup_link(&self) -> Option<String> {
