@@ -14,7 +14,7 @@ impl Db {
     pub async fn migrate(&self) -> anyhow::Result<()> {
         match &self.pools {
             Pools::Sqlite { write, .. } => SQLITE.run(write).await,
-            Pools::Postgres(pool) => POSTGRES.run(pool).await,
+            Pools::Postgres(pool, _) => POSTGRES.run(pool).await,
         }
         .context("migrating the database")?;
         let mut tx = self.write().await?;

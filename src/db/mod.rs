@@ -3,6 +3,7 @@
 //! `read()` for reading, `write()` for anything that will write. What differs between the two is in `dialect`.
 
 pub mod dialect;
+mod home;
 pub mod migrate;
 pub mod revisions;
 
@@ -23,6 +24,7 @@ use sqlx::{
 use tokio::sync::watch;
 
 use crate::counters::{Counter, Histogram};
+use home::Home;
 
 /// Longest wait for a connection: past it the answer is 503, not a queue that grows.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -56,7 +58,7 @@ pub struct Pool {
 #[derive(Clone)]
 enum Pools {
     Sqlite { read: SqlitePool, write: SqlitePool },
-    Postgres(PgPool),
+    Postgres(PgPool, Home),
 }
 
 /// A connection for reading, or the inside of a [`Tx`].
@@ -135,7 +137,7 @@ impl Db {
         let asked = Instant::now();
         let conn = match &self.pools {
             Pools::Sqlite { read, .. } => read.acquire().await.map(Conn::Sqlite),
-            Pools::Postgres(pool) => pool.acquire().await.map(Conn::Postgres),
+            Pools::Postgres(pool, home) => home.run(pool.acquire()).await.map(Conn::Postgres),
         };
         self.waits.read.observe(asked.elapsed());
         conn.inspect_err(|_| self.waits.read_failed.add_one())
@@ -150,7 +152,10 @@ impl Db {
                 .begin_with("begin immediate")
                 .await
                 .map(Conn::SqliteTx),
-            Pools::Postgres(pool) => pool.begin_with("begin").await.map(Conn::PostgresTx),
+            Pools::Postgres(pool, home) => home
+                .run(pool.begin_with("begin"))
+                .await
+                .map(Conn::PostgresTx),
         };
         self.waits.write.observe(asked.elapsed());
         Ok(Tx {
@@ -177,7 +182,7 @@ impl Db {
     pub fn pools(&self) -> Vec<Pool> {
         match &self.pools {
             Pools::Sqlite { read, write } => vec![state("read", read), state("write", write)],
-            Pools::Postgres(pool) => vec![state("all", pool)],
+            Pools::Postgres(pool, _) => vec![state("all", pool)],
         }
     }
 
@@ -187,7 +192,7 @@ impl Db {
                 read.close().await;
                 write.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(pool, _) => pool.close().await,
         }
     }
 }
@@ -325,5 +330,5 @@ async fn open_postgres(url: &str, connections: u32) -> anyhow::Result<Pools> {
         "Postgres runs with synchronous_commit=off: an acknowledged upload could be lost; turn it on"
     );
     drop(c);
-    Ok(Pools::Postgres(pool))
+    Ok(Pools::Postgres(pool, Home::here()))
 }

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use seedbank::db::{Db, migrate};
+
 use crate::harness::database::{self, Backend};
 use crate::harness::run_bare;
 
@@ -283,4 +285,46 @@ fn a_container_asks_the_program_itself() {
         let (code, said) = health(site.clone());
         assert!(code == Some(1) && said.contains(&site), "{code:?} {said}");
     });
+}
+
+/// A thread of the server that ended first took the connections along that it had opened, also those that requests on
+/// other threads were using: they answered 500 in the middle of an orderly stop.
+fn connections_outlive_their_thread(backend: Backend) {
+    run_bare(async {
+        let Some(database) = database::fresh(backend).await else {
+            return;
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let db = Db::open(&database.url(directory.path()), 4).await.unwrap();
+        let first = db.read().await.unwrap();
+        let elsewhere = db.clone();
+        let (mut reading, mut writing) = tokio::task::spawn_blocking(move || {
+            let thread = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            thread.block_on(async {
+                let reading = elsewhere.read().await.unwrap();
+                (reading, elsewhere.write().await.unwrap())
+            })
+        })
+        .await
+        .unwrap();
+        migrate::version(&mut reading).await.unwrap();
+        migrate::version(&mut writing).await.unwrap();
+        writing.commit().await.unwrap();
+        drop((first, reading));
+        db.close().await;
+        database.remove().await;
+    });
+}
+
+#[test]
+fn connections_outlive_their_thread_on_sqlite() {
+    connections_outlive_their_thread(Backend::Sqlite);
+}
+
+#[test]
+fn connections_outlive_their_thread_on_postgres() {
+    connections_outlive_their_thread(Backend::Postgres);
 }
