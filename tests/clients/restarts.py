@@ -7,11 +7,13 @@ Members upload, edit, download and announce without a pause; the site is stopped
 good order (SIGTERM) and some not (SIGKILL), and started again at once. Whoever gets no answer sends the same
 again, as people and clients do. At the end the catalogue holds each upload once and byte for byte, each title is the
 last one acknowledged, everything is found, members' bytes are what their clients said last, and each `completed`
-counts once. Every SIGTERM ends with 0 within 15 seconds. Nothing is left running.
+counts once. Every SIGTERM ends with 0 within 15 seconds. With SEEDBANK_TEST_POSTGRES, the URL of a server where
+databases may be made, half of the restarts are on SQLite and half on Postgres. Nothing is left running.
 """
 
 import hashlib
 import http.client
+import os
 import random
 import re
 import signal
@@ -22,7 +24,7 @@ import urllib.parse
 
 from browser import Person
 from fixtures import bencode, info_of
-from server import Server
+from server import Server, psql
 from transfer import PASSWORD, Pages
 
 RESTARTS = 200
@@ -241,7 +243,7 @@ class Session:
 
 def restart(server, story, n, times):
     """Stops the site one way or the other, and starts it again."""
-    time.sleep(story.rng.uniform(0.02, 0.5))
+    time.sleep(story.rng.uniform(0.02, 0.4))
     in_order = story.rng.random() < 0.4
     begun = time.monotonic()
     if in_order:
@@ -267,6 +269,22 @@ def stop_in_order(server):
 def main():
     binary, data_dir, port = sys.argv[1:4]
     restarts = int(sys.argv[4]) if len(sys.argv) > 4 else RESTARTS
+    postgres = os.environ.get("SEEDBANK_TEST_POSTGRES")
+    if not postgres:
+        story_on("SQLite", restarts, binary, data_dir, port, {})
+        return
+    story_on("SQLite", restarts // 2, binary, data_dir, port, {})
+    name = f"seedbank_restarts_{os.getpid()}"
+    url = urllib.parse.urlsplit(postgres)._replace(path=f"/{name}").geturl()
+    psql(postgres, f"create database {name}")
+    try:
+        settings = {"SEEDBANK__DATABASE__URL": url}
+        story_on("Postgres", restarts - restarts // 2, binary, f"{data_dir}-postgres", port, settings)
+    finally:
+        psql(postgres, f"drop database {name} with (force)")
+
+
+def story_on(database, restarts, binary, data_dir, port, settings):
     server = Server(
         binary,
         data_dir,
@@ -276,6 +294,7 @@ def main():
             # The story is about what is stored, not about guessing passwords.
             "SEEDBANK__ACCOUNTS__ARGON2_MEMORY_KIB": "64",
             "SEEDBANK__ACCOUNTS__ARGON2_PASSES": "1",
+            **settings,
         },
     )
     begun = time.monotonic()
@@ -321,7 +340,7 @@ def main():
         check_the_books(server, story)
         server.start()
         check_the_pages(server, story, root)
-        print(f"nothing was lost over {restarts} restarts, in {time.monotonic() - begun:.0f} s")
+        print(f"{database}: nothing was lost over {restarts} restarts, in {time.monotonic() - begun:.0f} s")
     finally:
         server.stop()
 
