@@ -30,6 +30,7 @@ USER seedbank
 WORKDIR /data
 VOLUME /data
 EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["seedbank", "health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["seedbank"]
 CMD ["serve"]

@@ -1,6 +1,7 @@
 //! The application: what every request shares, how it is built, and how it runs and stops.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::{HttpRequest, web};
 use anyhow::Context;
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::db::lease::Lease;
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::search::Search;
 use crate::secrets::Secrets;
 use crate::settings::{self, Settings};
@@ -42,10 +44,13 @@ pub struct App {
     pub seat: Mutex<Option<Lease>>,
     /// Why this node must stop, once it must.
     pub lost: watch::Sender<Option<String>>,
+    pub metrics: Metrics,
     /// `None` until the site is set up. Changed here at once, and each second for what other nodes change.
     settings: Arc<RwLock<Option<Arc<Settings>>>>,
     /// What stands in for settings before set-up.
     unset: Arc<Settings>,
+    /// A stop has begun.
+    stopping: AtomicBool,
 }
 
 impl App {
@@ -78,8 +83,10 @@ impl App {
             lost: watch::Sender::new(None),
             intake: Intake::new(db.clone(), clock.clone()),
             downloads: Pending::default(),
+            metrics: Metrics::new(clock.now()),
             settings,
             unset,
+            stopping: AtomicBool::new(false),
             config,
             db,
             clock,
@@ -103,6 +110,15 @@ impl App {
 
     pub fn is_set_up(&self) -> bool {
         self.settings.read().is_some()
+    }
+
+    /// From here on this process is not ready for new requests, though it answers them while it still listens.
+    pub fn begin_stopping(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     pub fn https(&self) -> Https {

@@ -6,8 +6,12 @@ pub mod app;
 pub mod config;
 /// What can go wrong in a request.
 pub mod error;
+/// Whether this process lives and is ready.
+pub mod health;
 /// Background work and its pace.
 pub mod jobs;
+/// What the site counts about itself, for Prometheus.
+pub mod metrics;
 /// Every URL of the site, with who may reach it.
 pub mod routes;
 /// Keys and tokens of this installation.
@@ -17,6 +21,10 @@ pub mod serve;
 
 /// The time, as a value.
 pub mod clock;
+/// Counters and histograms.
+pub mod counters;
+/// One serving process to a data directory.
+pub mod data_dir;
 /// SQLite and Postgres behind one type.
 pub mod db;
 /// Row ids as types.

@@ -1,6 +1,7 @@
 //! Every URL of the site, grouped as the site is, with who may reach it. The only file that knows all features.
 
 use actix_web::web::ServiceConfig;
+use actix_web::{guard, web};
 
 /// Who may reach a route; the handler's extractor is what enforces it, a test compares the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +35,23 @@ macro_rules! routes {
 
         /// The table as the router.
         pub fn configure(site: &mut ServiceConfig) {
-            $(site.route($pattern, actix_web::web::$method().to($handler));)+
+            $(site.route($pattern, $method().to($handler));)+
         }
     };
 }
 
+/// HEAD is GET without the body, which the server leaves away by itself.
+fn get() -> actix_web::Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+fn post() -> actix_web::Route {
+    web::post()
+}
+
 use crate::accounts::{login, password, register, setup, theme};
 use crate::categories::pages as categories;
+use crate::health;
 use crate::members::{admin as members, invites, profile, show as member};
 use crate::moderation::pages as moderation;
 use crate::settings::pages as settings;
@@ -56,6 +67,10 @@ routes! {
     get "/static/{hash}/{name:.*}", Anyone => assets::file;
     get "/favicon.ico", Anyone => assets::favicon;
     get "/favicon.svg", Anyone => assets::favicon;
+
+    // For balancers and containers.
+    get "/health/live", Anyone => health::live;
+    get "/health/ready", Anyone => health::ready;
 
     get "/style", Anyone => style::page;
 

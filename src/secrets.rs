@@ -48,14 +48,8 @@ impl Secrets {
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let key: [u8; 32] = rand::random();
-                let mut file = OpenOptions::new()
-                    .write(true)
-                    .create_new(true)
-                    .mode(0o600)
-                    .open(&path)
+                store(&path, &BASE64URL_NOPAD.encode(&key))
                     .with_context(|| format!("creating {}", path.display()))?;
-                writeln!(file, "{}", BASE64URL_NOPAD.encode(&key))?;
-                file.sync_all()?;
                 Ok(Self {
                     session_key: key.to_vec(),
                 })
@@ -79,6 +73,22 @@ impl Secrets {
     }
 }
 
+/// Writes it beside its place and then puts it there, so that a kill in between leaves no half of it, and nothing that
+/// another process just put there is lost.
+fn store(path: &Path, text: &str) -> std::io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    fs::hard_link(&beside, path)?;
+    fs::remove_file(&beside)
+}
+
 /// 256 random bits as text for a link or a cookie.
 pub fn random_token() -> String {
     let bytes: [u8; 32] = rand::random();
@@ -94,4 +104,30 @@ pub fn token_hash(token: &str) -> Vec<u8> {
 pub fn random_passkey() -> String {
     let bytes: [u8; 16] = rand::random();
     HEXLOWER.encode(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Half a key, from a kill in the middle of the first start, kept the site from ever starting.
+    #[test]
+    fn a_key_is_there_as_a_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("session.new"), "half").unwrap();
+        let first = Secrets::load("", directory.path()).unwrap();
+        let second = Secrets::load("", directory.path()).unwrap();
+        assert_eq!(first.session_key(), second.session_key());
+        let names: Vec<_> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names, [FILE]);
+        let path = directory.path().join(FILE);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(store(&path, "another").is_err());
+    }
 }

@@ -1,25 +1,36 @@
 //! Serving: the HTTP server and the background tasks around it, from start to an orderly stop.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App as Site, HttpServer, web};
+use anyhow::ensure;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::app::App;
+use crate::config;
+use crate::metrics::server::{self as metrics, Serving};
 use crate::tracker::embedded::listen;
 use crate::web::{errors, gate};
 use crate::{jobs, routes};
 
+/// What tasks may take to write what they hold, beyond the time that requests have.
+const FLUSH: Duration = Duration::from_secs(4);
+/// And the database to close.
+const CLOSE: Duration = Duration::from_millis(400);
+
 /// A started site.
 pub struct Running {
+    app: web::Data<App>,
     server: ServerHandle,
     serving: JoinHandle<std::io::Result<()>>,
     /// The tracker's own HTTP address, where it has one.
     announcing: Option<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+    metrics: Option<Serving>,
     stop: watch::Sender<bool>,
     jobs: Vec<JoinHandle<()>>,
 }
@@ -35,6 +46,10 @@ pub fn start(app: &web::Data<App>, listener: TcpListener) -> anyhow::Result<Runn
         tracker.bind(&app.secrets)?;
     }
     let announcing = listen::start(app, workers)?;
+    let metrics = match server.metrics_listen.0 {
+        Some(address) => Some(metrics::start(app, address)?),
+        None => None,
+    };
     let shared = app.clone();
     let http = HttpServer::new(move || {
         Site::new()
@@ -56,29 +71,67 @@ pub fn start(app: &web::Data<App>, listener: TcpListener) -> anyhow::Result<Runn
     let handle = http.handle();
     let (stop, stopped) = watch::channel(false);
     Ok(Running {
+        app: app.clone(),
         server: handle,
         serving: tokio::spawn(http),
         announcing: announcing.map(|http| (http.handle(), tokio::spawn(http))),
+        metrics,
         jobs: jobs::start(app, &stopped),
         stop,
     })
 }
 
+/// The longest that [`Running::stop`] takes.
+pub fn longest_stop(server: &config::Server) -> Duration {
+    Duration::from_secs(server.drain_s + server.shutdown_timeout_s) + FLUSH + CLOSE
+}
+
 impl Running {
-    /// Finishes running requests, then lets every task write what it holds.
-    pub async fn stop(self) -> anyhow::Result<()> {
+    /// Where `/metrics` is answered, if anywhere.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|serving| serving.address)
+    }
+
+    /// Is not ready any more, waits for balancers to notice, finishes running requests, lets every task write what
+    /// it holds, closes the database. Clients that hang are cut off; an error says that something was not written.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let server = &self.app.config.server;
+        let last = Instant::now() + longest_stop(server) - CLOSE;
+        self.app.begin_stopping();
+        tokio::time::sleep(Duration::from_secs(server.drain_s)).await;
         self.server.stop(true).await;
-        self.serving.await??;
-        if let Some((server, serving)) = self.announcing {
+        let served = self.serving.await;
+        if let Some((server, announced)) = self.announcing {
             server.stop(true).await;
-            serving.await??;
+            announced.await??;
         }
         // Nobody listening means that every task has ended already.
         let _all_ended = self.stop.send(true);
-        for job in self.jobs {
-            job.await?;
+        let mut unfinished = 0;
+        for job in &mut self.jobs {
+            match timeout_at(last, &mut *job).await {
+                Ok(Ok(())) => {}
+                // The others have something to write all the same.
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "a background task broke off");
+                    unfinished += 1;
+                }
+                Err(_) => {
+                    job.abort();
+                    unfinished += 1;
+                }
+            }
         }
-        Ok(())
+        // What is still in use then is what just was given up.
+        let _closed = tokio::time::timeout(CLOSE, self.app.db.close()).await;
+        if let Some(metrics) = self.metrics {
+            metrics.stop().await;
+        }
+        ensure!(
+            unfinished == 0,
+            "{unfinished} background tasks did not write what they held"
+        );
+        Ok(served??)
     }
 
     /// Ends without a word to anybody, as `kill -9` would: for tests.
@@ -91,6 +144,9 @@ impl Running {
         if let Some((server, serving)) = self.announcing {
             server.stop(false).await;
             serving.abort();
+        }
+        if let Some(metrics) = self.metrics {
+            metrics.stop().await;
         }
     }
 }

@@ -74,6 +74,7 @@ pub async fn submit(visit: Visit, Form(input): Form<Input>) -> Result<HttpRespon
         (&account_bucket, limits.failures_per_account),
     ] {
         if let Some(retry_after_s) = throttle::take(&mut tx, bucket, limit, now).await? {
+            app.metrics.logins_failed.add_one("too-many");
             return Err(Error::TooMany { retry_after_s });
         }
     }
@@ -90,6 +91,7 @@ pub async fn submit(visit: Visit, Form(input): Form<Input>) -> Result<HttpRespon
         .verify(&input.password, hash.as_deref())
         .await?;
     let Some(user) = user.filter(|_| right) else {
+        app.metrics.logins_failed.add_one("wrong");
         tracing::info!("log-in refused");
         return refuse(
             &visit,
@@ -98,6 +100,7 @@ pub async fn submit(visit: Visit, Form(input): Form<Input>) -> Result<HttpRespon
         );
     };
     if user.banned_at.is_some() {
+        app.metrics.logins_failed.add_one("banned");
         let reason = user.ban_reason.clone().unwrap_or_default();
         return refuse(
             &visit,

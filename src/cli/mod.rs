@@ -4,6 +4,7 @@ mod admin;
 mod create;
 mod demo;
 mod demo_words;
+mod health;
 mod import;
 mod serve;
 mod tracker;
@@ -37,6 +38,8 @@ enum Command {
     Serve,
     /// Print the effective configuration, secrets masked.
     Config,
+    /// Ask the running site whether it is ready: ends with 0 or 1.
+    Health,
     /// Bring the database up to date and stop.
     Migrate,
     /// Make an admin, change a role, give a new password.
@@ -66,6 +69,7 @@ pub fn run() -> anyhow::Result<()> {
             print!("{}", config()?.masked()?);
             Ok(())
         }
+        Command::Health => health::run(&config()?),
         Command::Migrate => {
             let config = config()?;
             log_to_stderr(&config, &config.log.filter)?;

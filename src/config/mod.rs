@@ -1,9 +1,13 @@
-//! Configuration: defaults, then `seedbank.toml`, then `SEEDBANK__SECTION__KEY` from the environment.
+//! Configuration: defaults, then `seedbank.toml`, then `SEEDBANK__SECTION__KEY` from the environment, or
+//! `SEEDBANK__SECTION__KEY_FILE`, which names a file that holds the value.
 //!
 //! One struct per concern. Unknown keys are refused with the nearest known one named; secrets print as `***`.
 
+#[cfg(test)]
+mod tests;
 mod tracker;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,6 +19,8 @@ use toml::{Table, Value};
 pub use tracker::{ApiAuth, Tracker, TrackerKind};
 
 const ENV_PREFIX: &str = "SEEDBANK__";
+/// At the end of a variable's key, in lower case: its value is in a file.
+const FILE_SUFFIX: &str = "_file";
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +47,8 @@ pub struct Server {
     pub metrics_listen: Listen,
     /// Threads that answer requests; 0 takes one per processor.
     pub workers: usize,
+    /// Seconds for which a stop goes on listening, not ready any more, so that a balancer can notice.
+    pub drain_s: u64,
     /// Seconds that running requests may take to finish at a stop.
     pub shutdown_timeout_s: u64,
 }
@@ -50,6 +58,8 @@ pub struct Server {
 pub struct Database {
     /// `postgres://user:password@host/name`; empty takes SQLite in the data directory.
     pub url: Secret,
+    /// The password, for a URL that leaves it out.
+    pub password: Secret,
     /// Connections for reading (SQLite) or altogether (Postgres).
     pub connections: u32,
 }
@@ -149,6 +159,7 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             metrics_listen: Listen(None),
             workers: 0,
+            drain_s: 0,
             shutdown_timeout_s: 10,
         }
     }
@@ -158,6 +169,7 @@ impl Default for Database {
     fn default() -> Self {
         Self {
             url: Secret::default(),
+            password: Secret::default(),
             connections: 8,
         }
     }
@@ -235,6 +247,7 @@ impl Config {
                 *key_mut(known, &section, &key)? = value;
             }
         }
+        let mut named = HashMap::new();
         for (name, text) in environment {
             let Some(rest) = name.strip_prefix(ENV_PREFIX) else {
                 continue;
@@ -243,8 +256,18 @@ impl Config {
                 bail!("{name}: write {ENV_PREFIX}SECTION__KEY, such as SEEDBANK__SERVER__LISTEN");
             };
             let (section, key) = (section.to_lowercase(), key.to_lowercase());
-            let slot = key_mut(section_mut(&mut merged, &section, &name)?, &section, &key)
-                .with_context(|| name.clone())?;
+            let keys = section_mut(&mut merged, &section, &name)?;
+            let (key, text) = match key.strip_suffix(FILE_SUFFIX) {
+                Some(in_file) if keys.contains_key(in_file) && !keys.contains_key(&key) => {
+                    let text = read_value(&text).with_context(|| name.clone())?;
+                    (in_file.to_owned(), text)
+                }
+                _ => (key, text),
+            };
+            let slot = key_mut(keys, &section, &key).with_context(|| name.clone())?;
+            if let Some(other) = named.insert((section.clone(), key.clone()), name.clone()) {
+                bail!("{name} and {other} both say {section}.{key}: leave one of them away");
+            }
             *slot = typed_like(slot, &text)
                 .with_context(|| format!("{name} does not fit: {section}.{key}"))?;
         }
@@ -263,6 +286,12 @@ impl Config {
         }
         if self.search.writer_bytes < 15_000_000 {
             bail!("search.writer_bytes must be at least 15000000");
+        }
+        if !self.database.password.0.is_empty() {
+            self.database.check_password()?;
+        }
+        if self.server.drain_s > 3_600 || self.server.shutdown_timeout_s > 3_600 {
+            bail!("server.drain_s and server.shutdown_timeout_s must not be above 3600");
         }
         if self.database.connections == 0 {
             bail!("database.connections must be at least 1");
@@ -284,7 +313,7 @@ impl Config {
                 self.server.data_dir.join("seedbank.db").display()
             )
         } else {
-            self.database.url.0.clone()
+            self.database.with_password()
         }
     }
 
@@ -293,6 +322,7 @@ impl Config {
         let mut shown = self.clone();
         for secret in [
             &mut shown.database.url,
+            &mut shown.database.password,
             &mut shown.accounts.session_key,
             &mut shown.tracker.api_token,
         ] {
@@ -302,6 +332,42 @@ impl Config {
         }
         Ok(toml::to_string(&shown)?)
     }
+}
+
+impl Database {
+    /// A password of its own needs a URL that has a place for it.
+    fn check_password(&self) -> anyhow::Result<()> {
+        let url = url::Url::parse(&self.url.0).ok();
+        let Some(url) = url.filter(|url| matches!(url.scheme(), "postgres" | "postgresql")) else {
+            bail!(
+                "database.password is for Postgres: let database.url say where that is, or leave it empty"
+            );
+        };
+        if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
+            bail!(
+                "database.url has a password and database.password is another: leave one of them away"
+            );
+        }
+        Ok(())
+    }
+
+    /// The URL, completed; as a parameter, because a URL that names a socket has no other place.
+    fn with_password(&self) -> String {
+        match url::Url::parse(&self.url.0) {
+            Ok(mut url) if !self.password.0.is_empty() => {
+                url.query_pairs_mut()
+                    .append_pair("password", &self.password.0);
+                url.into()
+            }
+            _ => self.url.0.clone(),
+        }
+    }
+}
+
+/// A value from the file that a variable names, without the line end that editors and `echo` leave.
+fn read_value(path: &str) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("{path:?} cannot be read"))?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 fn section_mut<'t>(
@@ -361,63 +427,4 @@ fn typed_like(default: &Value, text: &str) -> anyhow::Result<Value> {
         Value::Float(_) => Value::Float(text.trim().parse().context("a number is needed")?),
         _ => Value::String(text.to_owned()),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn from_env(vars: &[(&str, &str)]) -> anyhow::Result<Config> {
-        Config::merge(
-            Table::new(),
-            vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
-        )
-    }
-
-    #[test]
-    fn environment_wins_over_file() {
-        let file = "[server]\nlisten = \"127.0.0.1:4000\"\nworkers = 3"
-            .parse()
-            .unwrap();
-        let vars = [(
-            "SEEDBANK__SERVER__LISTEN".to_owned(),
-            "127.0.0.1:5000".to_owned(),
-        )];
-        let config = Config::merge(file, vars.into_iter()).unwrap();
-        assert_eq!(config.server.listen.port(), 5000);
-        assert_eq!(config.server.workers, 3);
-    }
-
-    #[test]
-    fn unknown_keys_name_the_nearest() {
-        let wrong = Config::merge(
-            "[server]\nlisen = \"x\"".parse().unwrap(),
-            std::iter::empty(),
-        );
-        assert!(format!("{:#}", wrong.unwrap_err()).contains("the nearest is `listen`"));
-        let wrong = from_env(&[("SEEDBANK__SEVER__LISTEN", "x")]);
-        assert!(format!("{:#}", wrong.unwrap_err()).contains("the nearest is `server`"));
-        let wrong = from_env(&[("SEEDBANK__SERVER__WORKERS", "many")]);
-        assert!(format!("{:#}", wrong.unwrap_err()).contains("SEEDBANK__SERVER__WORKERS"));
-    }
-
-    #[test]
-    fn lists_are_separated_by_commas() {
-        let config = from_env(&[("SEEDBANK__SERVER__TRUSTED_PROXIES", "127.0.0.1, ::1")]).unwrap();
-        assert_eq!(config.server.trusted_proxies.len(), 2);
-        assert!(from_env(&[("SEEDBANK__SERVER__TRUSTED_PROXIES", "proxy")]).is_err());
-    }
-
-    #[test]
-    fn secrets_are_masked() {
-        let key = "0123456789abcdef0123456789abcdef";
-        let config = from_env(&[
-            ("SEEDBANK__ACCOUNTS__SESSION_KEY", key),
-            ("SEEDBANK__DATABASE__URL", "postgres://u:hunter2@h/d"),
-        ])
-        .unwrap();
-        let shown = format!("{} {config:?}", config.masked().unwrap());
-        assert!(!shown.contains(key) && !shown.contains("hunter2"));
-        assert!(from_env(&[("SEEDBANK__ACCOUNTS__SESSION_KEY", "short")]).is_err());
-    }
 }

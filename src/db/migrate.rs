@@ -14,7 +14,7 @@ impl Db {
     pub async fn migrate(&self) -> anyhow::Result<()> {
         match &self.pools {
             Pools::Sqlite { write, .. } => SQLITE.run(write).await,
-            Pools::Postgres(pool) => POSTGRES.run(pool).await,
+            Pools::Postgres(pool, _) => POSTGRES.run(pool).await,
         }
         .context("migrating the database")?;
         let mut tx = self.write().await?;
@@ -34,6 +34,12 @@ async fn name_database(conn: &mut Conn) -> Result<(), sqlx::Error> {
 /// The 16 bytes that name this database; a restored copy gets new ones.
 pub async fn database_id(conn: &mut Conn) -> Result<Vec<u8>, sqlx::Error> {
     const SQL: &str = "select database_id from identity where one = 1";
+    on!(conn, |c| sqlx::query_scalar(SQL).fetch_one(c).await)
+}
+
+/// The last migration this database has been through.
+pub async fn version(conn: &mut Conn) -> Result<i64, sqlx::Error> {
+    const SQL: &str = "select coalesce(max(version), 0) from _sqlx_migrations where success";
     on!(conn, |c| sqlx::query_scalar(SQL).fetch_one(c).await)
 }
 

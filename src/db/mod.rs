@@ -3,6 +3,7 @@
 //! `read()` for reading, `write()` for anything that will write. What differs between the two is in `dialect`.
 
 pub mod dialect;
+mod home;
 pub mod lease;
 pub mod migrate;
 pub mod revisions;
@@ -10,7 +11,8 @@ pub mod revisions;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use sqlx::pool::PoolConnection;
@@ -22,6 +24,9 @@ use sqlx::{
 };
 use tokio::sync::watch;
 
+use crate::counters::{Counter, Histogram};
+use home::Home;
+
 /// Longest wait for a connection: past it the answer is 503, not a queue that grows.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const SLOW_STATEMENT: Duration = Duration::from_millis(500);
@@ -30,12 +35,31 @@ const SLOW_STATEMENT: Duration = Duration::from_millis(500);
 pub struct Db {
     pools: Pools,
     committed: watch::Sender<u64>,
+    waits: Arc<Waits>,
+}
+
+/// How long callers waited for [`Db::read`] and [`Db::write`], and how often in vain.
+#[derive(Debug, Default)]
+pub struct Waits {
+    pub read: Histogram,
+    pub write: Histogram,
+    pub read_failed: Counter,
+    pub write_failed: Counter,
+}
+
+/// A pool of connections at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    pub name: &'static str,
+    pub open: u32,
+    pub idle: usize,
+    pub most: u32,
 }
 
 #[derive(Clone)]
 enum Pools {
     Sqlite { read: SqlitePool, write: SqlitePool },
-    Postgres(PgPool),
+    Postgres(PgPool, Home),
 }
 
 /// A connection for reading, or the inside of a [`Tx`].
@@ -106,27 +130,37 @@ impl Db {
         Ok(Self {
             pools,
             committed: watch::Sender::new(0),
+            waits: Arc::default(),
         })
     }
 
     pub async fn read(&self) -> Result<Conn, sqlx::Error> {
-        Ok(match &self.pools {
-            Pools::Sqlite { read, .. } => Conn::Sqlite(read.acquire().await?),
-            Pools::Postgres(pool) => Conn::Postgres(pool.acquire().await?),
-        })
+        let asked = Instant::now();
+        let conn = match &self.pools {
+            Pools::Sqlite { read, .. } => read.acquire().await.map(Conn::Sqlite),
+            Pools::Postgres(pool, home) => home.run(pool.acquire()).await.map(Conn::Postgres),
+        };
+        self.waits.read.observe(asked.elapsed());
+        conn.inspect_err(|_| self.waits.read_failed.add_one())
     }
 
     /// A write transaction. On SQLite there is one writer and the lock is taken at once: a plain `begin` that
     /// reads first and writes later fails under load.
     pub async fn write(&self) -> Result<Tx, sqlx::Error> {
+        let asked = Instant::now();
         let conn = match &self.pools {
-            Pools::Sqlite { write, .. } => {
-                Conn::SqliteTx(write.begin_with("begin immediate").await?)
-            }
-            Pools::Postgres(pool) => Conn::PostgresTx(pool.begin_with("begin").await?),
+            Pools::Sqlite { write, .. } => write
+                .begin_with("begin immediate")
+                .await
+                .map(Conn::SqliteTx),
+            Pools::Postgres(pool, home) => home
+                .run(pool.begin_with("begin"))
+                .await
+                .map(Conn::PostgresTx),
         };
+        self.waits.write.observe(asked.elapsed());
         Ok(Tx {
-            conn,
+            conn: conn.inspect_err(|_| self.waits.write_failed.add_one())?,
             committed: self.committed.clone(),
         })
     }
@@ -141,13 +175,25 @@ impl Db {
         matches!(self.pools, Pools::Sqlite { .. })
     }
 
+    pub fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    /// SQLite has one pool to read and one connection to write; Postgres has one for both.
+    pub fn pools(&self) -> Vec<Pool> {
+        match &self.pools {
+            Pools::Sqlite { read, write } => vec![state("read", read), state("write", write)],
+            Pools::Postgres(pool, _) => vec![state("all", pool)],
+        }
+    }
+
     pub async fn close(&self) {
         match &self.pools {
             Pools::Sqlite { read, write } => {
                 read.close().await;
                 write.close().await;
             }
-            Pools::Postgres(pool) => pool.close().await,
+            Pools::Postgres(pool, _) => pool.close().await,
         }
     }
 }
@@ -204,6 +250,15 @@ pub fn violates_unique(error: &sqlx::Error, table: &str, column: &str) -> bool {
                 .split(", ")
                 .any(|c| c == format!("{table}.{column}"))
         }),
+    }
+}
+
+fn state<D: sqlx::Database>(name: &'static str, pool: &sqlx::Pool<D>) -> Pool {
+    Pool {
+        name,
+        open: pool.size(),
+        idle: pool.num_idle(),
+        most: pool.options().get_max_connections(),
     }
 }
 
@@ -276,5 +331,5 @@ async fn open_postgres(url: &str, connections: u32) -> anyhow::Result<Pools> {
         "Postgres runs with synchronous_commit=off: an acknowledged upload could be lost; turn it on"
     );
     drop(c);
-    Ok(Pools::Postgres(pool))
+    Ok(Pools::Postgres(pool, Home::here()))
 }

@@ -56,7 +56,7 @@ async fn every<F>(
     pace: Duration,
     app: web::Data<App>,
     mut stop: watch::Receiver<bool>,
-    name: &str,
+    name: &'static str,
     work: F,
 ) where
     F: AsyncFn(&App) -> anyhow::Result<()>,
@@ -67,7 +67,7 @@ async fn every<F>(
             () = tokio::time::sleep(pace) => {}
         }
         if let Err(error) = work(&app).await {
-            failed(name, &error);
+            failed(&app, name, &error);
         }
     }
 }
@@ -101,12 +101,13 @@ async fn purge_alone(app: web::Data<App>, mut stop: watch::Receiver<bool>) {
             Err(error) => Err(error.into()),
         };
         if let Err(error) = purged {
-            failed("purge", &error);
+            failed(&app, "purge", &error);
         }
     }
 }
 
-fn failed(job: &str, error: &anyhow::Error) {
+fn failed(app: &App, job: &'static str, error: &anyhow::Error) {
+    app.metrics.jobs_failed.add_one(job);
     tracing::warn!(
         job,
         error = format!("{error:#}"),

@@ -178,6 +178,7 @@ impl Follower {
         let why = match self.sound(&start, head) {
             Ok((opened, position)) => {
                 search.replace(opened);
+                search.set_followed(position.stamp.revision);
                 self.position = Some(position);
                 return Ok(());
             }
@@ -185,6 +186,7 @@ impl Follower {
         };
         tracing::info!("building the search index anew: {why:#}");
         search.replace(Opened::create(&self.folder)?);
+        search.set_followed(0);
         self.position = Some(start);
         self.nothing_before = Some(head);
         Ok(())
@@ -247,6 +249,7 @@ pub async fn step(search: &std::sync::Arc<Search>) -> anyhow::Result<bool> {
         .await??;
     }
     if follower.seen == Some(head) {
+        search.set_followed(head);
         return Ok(true);
     }
     let after = follower
@@ -280,6 +283,7 @@ pub async fn step(search: &std::sync::Arc<Search>) -> anyhow::Result<bool> {
                     }
                     search.set_progress(None);
                     follower.seen = Some(head);
+                    search.set_followed(head);
                 }
             }
             // The writer may be broken for good; the next step looks at what is on disk.

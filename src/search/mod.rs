@@ -25,7 +25,7 @@ mod model;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -37,6 +37,7 @@ pub use numbers::{Numbers, Swarm};
 pub use page::MAX_LIMIT;
 
 use crate::config;
+use crate::counters::Counter;
 use crate::db::Db;
 use crate::ids::CategoryId;
 use follow::Follower;
@@ -63,6 +64,9 @@ pub struct Search {
     /// An answer failed: the index is looked at before it is followed any further.
     suspect: AtomicBool,
     remembered: Remembered,
+    /// The catalogue's revision up to which everything can be found; -1 before the first look.
+    followed: AtomicI64,
+    failures: Counter,
 }
 
 /// Lets go of the index folder at the end of its scope, unless a batch is being written, whose thread ends by itself.
@@ -107,6 +111,8 @@ impl Search {
             progress: Mutex::new(Some((0, 0))),
             suspect: AtomicBool::new(false),
             remembered: Remembered::default(),
+            followed: AtomicI64::new(-1),
+            failures: Counter::default(),
         }))
     }
 
@@ -143,6 +149,21 @@ impl Search {
         *self.progress.lock()
     }
 
+    /// The catalogue's revision up to which everything can be found; `None` before the first look at the database.
+    pub fn followed(&self) -> Option<i64> {
+        Some(self.followed.load(Ordering::Relaxed)).filter(|revision| *revision >= 0)
+    }
+
+    /// Torrents in the index.
+    pub fn documents(&self) -> u64 {
+        self.opened().reader.searcher().num_docs()
+    }
+
+    /// Times that following the catalogue failed.
+    pub fn failures(&self) -> u64 {
+        self.failures.get()
+    }
+
     /// Follows everything committed so far; when it returns, it can be found.
     pub async fn refresh_now(self: &Arc<Self>) -> anyhow::Result<()> {
         while !follow::step(self).await? {}
@@ -162,6 +183,7 @@ impl Search {
                 Ok(true) => false,
                 Ok(false) => continue,
                 Err(e) => {
+                    self.failures.add_one();
                     tracing::warn!("the search index does not follow the catalogue: {e:#}");
                     true
                 }
@@ -227,6 +249,10 @@ impl Search {
 
     fn set_progress(&self, progress: Option<(u64, u64)>) {
         *self.progress.lock() = progress;
+    }
+
+    fn set_followed(&self, revision: i64) {
+        self.followed.store(revision, Ordering::Relaxed);
     }
 
     fn take_suspicion(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Handing out a .torrent: `info` as it came, the announce URL of whoever asks, nothing else that could leak.
 
+use actix_web::http::Method;
 use actix_web::http::header::{
     self, Charset, ContentDisposition, DispositionParam, DispositionType, ExtendedValue,
 };
@@ -37,11 +38,15 @@ pub async fn torrent(viewer: Downloader, id: web::Path<String>) -> Result<HttpRe
     let trackers = announce_urls(&viewer);
     let page = viewer.settings.link(&format!("/torrents/{id}"));
     let bytes = assemble(&blob.info, &blob.kept, &trackers, &page);
-    app.downloads.add(Download {
-        torrent: id,
-        user,
-        at: now,
-    });
+    // Whoever looks at the head alone has fetched nothing.
+    if *viewer.req.method() != Method::HEAD {
+        app.metrics.downloads.add_one();
+        app.downloads.add(Download {
+            torrent: id,
+            user,
+            at: now,
+        });
+    }
     Ok(HttpResponse::Ok()
         .content_type("application/x-bittorrent")
         .insert_header(disposition(&blob.name))

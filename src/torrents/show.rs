@@ -224,7 +224,7 @@ pub async fn torrent(
             away: matches!(app.tracker.health(), Health::Ailing { .. }),
             public: matches!(app.tracker, Tracker::Public(_)),
             history_svg: chart::svg(&samples, now),
-            history_label: format!("last {HISTORY_DAYS} days"),
+            history_label: known_for(samples.first().map(|s| now.since(s.at))),
             history_text: chart::summary(&samples),
         },
         actions: Actions {
@@ -300,6 +300,15 @@ fn gone(viewer: &Viewer, torrent: Torrent) -> Result<HttpResponse> {
         title: torrent.title,
     };
     viewer.page_with(StatusCode::GONE, &page)
+}
+
+/// How far back the chart goes: what is shown at the most, or less where less is known.
+fn known_for(seconds: Option<i64>) -> String {
+    let days = ((seconds.unwrap_or(0) + DAY_S - 1) / DAY_S).min(HISTORY_DAYS);
+    match days {
+        ..=1 => "last day".to_owned(),
+        days => format!("last {days} days"),
+    }
 }
 
 async fn category_with_parent(
@@ -433,5 +442,18 @@ fn icon_of(name: &str) -> &'static str {
         | "arrow" => "dataset",
         "exe" | "msi" | "deb" | "rpm" | "apk" | "appimage" | "jar" | "sh" | "bin" => "software",
         _ => "file",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chart_claims_no_more_days_than_are_known() {
+        assert_eq!(known_for(None), "last day");
+        assert_eq!(known_for(Some(3_600)), "last day");
+        assert_eq!(known_for(Some(2 * DAY_S + 1)), "last 3 days");
+        assert_eq!(known_for(Some(31 * DAY_S)), "last 30 days");
     }
 }

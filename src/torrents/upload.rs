@@ -165,7 +165,13 @@ pub async fn submit(
                 }
             }
         };
+        app.metrics.uploads.add_one(match &verdict {
+            Verdict::Added(_) => "added",
+            Verdict::Known(_) => "known",
+            Verdict::Refused(_) => "refused",
+        });
         if let Verdict::Refused(refused) = &verdict {
+            app.metrics.uploads_refused.add_one(refused.rule);
             tracing::info!(user = %uploader.user.id, rule = refused.rule, "upload refused");
         }
         if one {

@@ -87,7 +87,7 @@ async fn answer(
     let wants_html =
         !path.starts_with("/api/") && !path.starts_with("/torznab") && !path.starts_with("/rss");
     if matches!(error, Some(Error::Unauthenticated)) && wants_html {
-        let next = if req.method() == Method::GET {
+        let next = if matches!(*req.method(), Method::GET | Method::HEAD) {
             here(req)
         } else {
             "/".to_owned()
@@ -192,7 +192,7 @@ fn heading(status: StatusCode) -> &'static str {
         400 => "That request makes no sense",
         401 => "Log in first",
         403 => "Not allowed",
-        404 => "Nothing here",
+        404 => "Not found",
         405 => "Not like that",
         409 => "Already there",
         410 => "Gone",

@@ -28,14 +28,18 @@ pub async fn watch(
     let id = data_encoding::HEXLOWER.encode(&rand::random::<[u8; 8]>());
     req.extensions_mut().insert(RequestId(id.clone()));
     let method = req.method().clone();
-    let https = App::of(req.request()).is_ok_and(|app| app.https().0);
+    let app = App::of(req.request()).ok();
+    let https = app.as_ref().is_some_and(|app| app.https().0);
+    let _running = app.as_ref().map(|app| app.metrics.requests.running.one());
     let span = tracing::info_span!("request", id = %id);
     let mut response = next.call(req).instrument(span.clone()).await?;
-    let route = response
-        .request()
-        .match_pattern()
-        .unwrap_or_else(|| "no route".to_owned());
+    let route = response.request().match_pattern();
     let status = response.status().as_u16();
+    if let Some(app) = &app {
+        let requests = &app.metrics.requests;
+        requests.answered(route.as_deref(), &method, status, started.elapsed());
+    }
+    let route = route.as_deref().unwrap_or("no route");
     span.in_scope(|| {
         tracing::debug!(%method, route, status, ms = started.elapsed().as_millis() as u64, "answered");
     });

@@ -191,6 +191,12 @@ impl Site {
         Browser::new(self.port)
     }
 
+    /// Somebody who looks where metrics and health are answered.
+    pub fn watcher(&self) -> Browser {
+        let address = self.running.as_ref().and_then(Running::metrics_address);
+        Browser::new(address.unwrap().port())
+    }
+
     pub async fn setup_link(&self) -> Option<String> {
         setup::new_link(&self.app).await.unwrap()
     }
