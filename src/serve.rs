@@ -99,12 +99,15 @@ impl Running {
         let last = Instant::now() + longest_stop(server) - CLOSE;
         self.app.begin_stopping();
         tokio::time::sleep(Duration::from_secs(server.drain_s)).await;
-        self.server.stop(true).await;
-        let served = self.serving.await;
-        if let Some((server, announced)) = self.announcing {
+        let announcing = async {
+            let Some((server, announced)) = self.announcing else {
+                return Ok(Ok(()));
+            };
             server.stop(true).await;
-            announced.await??;
-        }
+            announced.await
+        };
+        let ((), announced) = tokio::join!(self.server.stop(true), announcing);
+        let served = self.serving.await;
         // Nobody listening means that every task has ended already.
         let _all_ended = self.stop.send(true);
         let mut unfinished = 0;
@@ -131,6 +134,7 @@ impl Running {
             unfinished == 0,
             "{unfinished} background tasks did not write what they held"
         );
+        announced??;
         Ok(served??)
     }
 

@@ -102,6 +102,7 @@ pub async fn gather(app: &App) -> String {
     app.metrics.measure(&mut page);
     of_the_database(&mut page, &app.db);
     of_the_search(&mut page, &app.db, &app.search).await;
+    app.tracker.measure(&mut page, app.clock.now());
     process::measure(&mut page);
     page.finish()
 }

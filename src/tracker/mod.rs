@@ -4,6 +4,7 @@
 pub mod chart;
 pub mod embedded;
 pub mod history;
+mod measure;
 pub mod pages;
 pub mod queries;
 pub mod seat;
