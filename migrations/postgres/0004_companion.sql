@@ -7,7 +7,8 @@ create table leases (
     beat bigint not null
 );
 
--- One row while a companion tracker is in use; messages to it are written only while there is one.
+-- One row since a companion tracker was first used; without one nothing is listed or private, and no messages to it
+-- are written.
 create table companion (
     one bigint not null primary key check (one = 1),
     -- Whether it wants to be told of torrents, and of passkeys.
@@ -34,7 +35,7 @@ create table outbox (
     subject text collate "C" not null,
     -- 'allow' or 'forbid' an infohash, 'admit' or 'revoke' a passkey.
     kind text collate "C" not null,
-    -- 0: revocations, 1: additions, 2: repeating everything, 3: repeating revocations.
+    -- 0: revocations, 1: additions, before them what is sent once more, 2: repeating everything.
     lane bigint not null,
     -- Within the lane; lower goes first.
     rank bigint not null,
@@ -45,7 +46,7 @@ create table outbox (
     created_at bigint not null,
     due_at bigint not null,
     tries bigint not null,
-    -- A revocation is sent once more after this.
+    -- Sent once more, some time after this.
     delivered_at bigint,
     -- Given up until an admin says otherwise.
     parked_at bigint,

@@ -7,7 +7,8 @@ create table leases (
     beat integer not null
 ) strict;
 
--- One row while a companion tracker is in use; messages to it are written only while there is one.
+-- One row since a companion tracker was first used; without one nothing is listed or private, and no messages to it
+-- are written.
 create table companion (
     one integer not null primary key check (one = 1),
     -- Whether it wants to be told of torrents, and of passkeys.
@@ -34,7 +35,7 @@ create table outbox (
     subject text not null,
     -- 'allow' or 'forbid' an infohash, 'admit' or 'revoke' a passkey.
     kind text not null,
-    -- 0: revocations, 1: additions, 2: repeating everything, 3: repeating revocations.
+    -- 0: revocations, 1: additions, before them what is sent once more, 2: repeating everything.
     lane integer not null,
     -- Within the lane; lower goes first.
     rank integer not null,
@@ -45,7 +46,7 @@ create table outbox (
     created_at integer not null,
     due_at integer not null,
     tries integer not null,
-    -- A revocation is sent once more after this.
+    -- Sent once more, some time after this.
     delivered_at integer,
     -- Given up until an admin says otherwise.
     parked_at integer,

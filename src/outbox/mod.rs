@@ -1,6 +1,6 @@
 //! Messages to the companion tracker: what shall be true of an infohash or a passkey. They are rows, written in the
 //! transaction of the change that causes them, and delivered by `tracker::torrust`. A newer message takes the place
-//! of an older one of the same subject. Without a companion (`companion` has no row) nothing is written.
+//! of an older one of the same subject. Without a companion (the row of `companion` says so, or is not there) nothing is written.
 
 pub mod queries;
 
@@ -64,8 +64,6 @@ pub enum Lane {
     Additions = 1,
     /// Everything anew, for a tracker that has forgotten.
     Everything = 2,
-    /// Revocations once more: an addition given up on may have arrived after the first.
-    Again = 3,
 }
 
 impl fmt::Display for Lane {

@@ -7,8 +7,10 @@ use crate::db::{Conn, Tx};
 use crate::ids::{TorrentId, UserId};
 use crate::{exec, on};
 
-/// Seconds after which a revocation is sent again: longer than any request on its way lives.
+/// Seconds after which a message is sent once more: longer than any request on its way lives.
 const AGAIN_S: i64 = 60;
+/// Ahead of all additions.
+const AGAIN_RANK: i64 = -1;
 
 const INTO: &str = "insert into outbox \
     (subject, kind, lane, rank, version, torrent_id, user_id, created_at, due_at, tries, last_error)";
@@ -84,6 +86,17 @@ impl Message {
     pub fn repeats_everything(&self) -> bool {
         self.lane == Lane::Everything as i64
     }
+
+    /// Whether it is to be sent once more. A call that was given up on may arrive after those that followed it, so
+    /// the last word on a subject is said again: a revocation, for an addition may be late; what took another
+    /// message's place, for that one may be; and a repetition that did not work at once.
+    fn comes_again(&self) -> bool {
+        let repeated = self.repeats_everything() && self.tries == 0;
+        match self.delivered_at {
+            None => self.version > 1 || (self.kind.revokes() && !repeated),
+            Some(_) => self.kind.revokes() && self.tries > 0,
+        }
+    }
 }
 
 /// What is to be delivered now, in order.
@@ -97,15 +110,15 @@ pub async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Mess
         .await)
 }
 
-/// Takes a delivered message away, unless a newer one has taken its place; a revocation stays, to be sent once more.
+/// Takes a delivered message away, unless a newer one has taken its place, or it is to be sent once more.
 pub async fn delivered(tx: &mut Tx, message: &Message, now: Timestamp) -> Result<(), sqlx::Error> {
     const DONE: &str = "delete from outbox where id = $1 and version = $2";
-    const AGAIN: &str = "update outbox set delivered_at = $3, due_at = $4, lane = $5, tries = 0, last_error = '' \
-        where id = $1 and version = $2";
+    const AGAIN: &str = "update outbox set delivered_at = $3, due_at = $4, lane = $5, rank = $6, tries = 0, \
+        last_error = '' where id = $1 and version = $2";
     let (id, version) = (message.id, message.version);
-    if message.kind.revokes() && message.delivered_at.is_none() {
-        let again = Lane::Again as i64;
-        exec!(tx, AGAIN, id, version, now, now.plus(AGAIN_S), again).map(drop)
+    if message.comes_again() {
+        let (due_at, lane) = (now.plus(AGAIN_S), Lane::Additions as i64);
+        exec!(tx, AGAIN, id, version, now, due_at, lane, AGAIN_RANK).map(drop)
     } else {
         exec!(tx, DONE, id, version).map(drop)
     }
@@ -163,7 +176,7 @@ pub async fn retry_all(tx: &mut Tx, now: Timestamp) -> Result<u64, sqlx::Error> 
     exec!(tx, SQL, now)
 }
 
-/// What the outbox holds; revocations that only wait to be sent once more are not counted.
+/// What the outbox holds; what only waits to be sent once more is not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct Depth {
     /// On their way.
@@ -185,7 +198,7 @@ pub async fn depth(conn: &mut Conn) -> Result<Depth, sqlx::Error> {
 
 /// Whether the tracker has yet to learn of this torrent.
 pub async fn awaits(conn: &mut Conn, torrent: TorrentId) -> Result<bool, sqlx::Error> {
-    const SQL: &str = "select count(*) from outbox where torrent_id = $1 and kind = 'allow'";
+    const SQL: &str = "select count(*) from outbox where torrent_id = $1 and kind = 'allow' and delivered_at is null";
     let waiting: i64 = on!(conn, |c| sqlx::query_scalar(SQL)
         .bind(torrent)
         .fetch_one(c)
@@ -195,7 +208,7 @@ pub async fn awaits(conn: &mut Conn, torrent: TorrentId) -> Result<bool, sqlx::E
 
 /// Whether the tracker has yet to learn of this member's passkey.
 pub async fn awaits_passkey(conn: &mut Conn, user: UserId) -> Result<bool, sqlx::Error> {
-    const SQL: &str = "select count(*) from outbox where user_id = $1 and kind = 'admit'";
+    const SQL: &str = "select count(*) from outbox where user_id = $1 and kind = 'admit' and delivered_at is null";
     let waiting: i64 = on!(conn, |c| sqlx::query_scalar(SQL)
         .bind(user)
         .fetch_one(c)

@@ -99,6 +99,13 @@ def infohash(torrent):
     return best.to_bytes()
 
 
+def short_infohashes(torrent):
+    """20 bytes each, as trackers know them: two of a hybrid."""
+    hashes = lt.torrent_info(lt.bdecode(torrent)).info_hashes()
+    both = [(hashes.has_v1(), hashes.v1), (hashes.has_v2(), hashes.v2)]
+    return [hash_.to_bytes()[:20] for has, hash_ in both if has]
+
+
 def checksums(folder):
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -123,7 +130,7 @@ def say(text):
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-def transfer(server, pages, ann, bob, work, kind):
+def transfer(server, pages, ann, bob, work, kind, tracker):
     source = payload(work, kind)
     made = work / f"{kind}.torrent"
     server.create(source, made, kind)
@@ -131,7 +138,11 @@ def transfer(server, pages, ann, bob, work, kind):
     anns, bobs = pages.download(ann, page), pages.download(bob, page)
     assert announce_url(anns) != announce_url(bobs), "each member has an address of their own"
     assert infohash(anns) == infohash(made.read_bytes()), "the infohash stays what it is"
+    for hash_ in short_infohashes(anns):
+        tracker.until_known(announce_url(anns), hash_)
+        tracker.until_known(announce_url(bobs), hash_)
     torrent_id = int(page.rsplit("/", 1)[1])
+    completed_first, completed_at_the_end = tracker.completed
     clients = []
     # Nothing is left running, whatever happens.
     try:
@@ -147,7 +158,7 @@ def transfer(server, pages, ann, bob, work, kind):
         into.mkdir()
         first.add(bobs, into)
         first.wait_until_complete()
-        wait_for("completed once", lambda: pages.numbers(bob, page)[2] == 1, 20)
+        wait_for("completed once", lambda: pages.numbers(bob, page)[2] == completed_first, 20)
 
         say(f"{kind}: bob fetches with libtorrent, and the site is killed in the middle")
         second = Libtorrent(download_limit=5_000_000)
@@ -164,7 +175,7 @@ def transfer(server, pages, ann, bob, work, kind):
         second.wait_until_complete()
         wait_for(
             "the page to show the three who seed",
-            lambda: pages.numbers(bob, page) == (3, 0, 1),
+            lambda: pages.numbers(bob, page) == (3, 0, completed_at_the_end),
             30,
         )
         while clients:
@@ -186,59 +197,67 @@ def transfer(server, pages, ann, bob, work, kind):
     up = [client.totals() for client in (seeder,)]
     down = [client.totals() for client in (first, second)]
     wait_for("the page to show that nobody is left", lambda: pages.numbers(bob, page)[:2] == (0, 0), 20)
-    assert pages.numbers(bob, page)[2] == 1, "completed counts once for a member and torrent"
-    check_books(server, torrent_id, "ann", up)
-    check_books(server, torrent_id, "bob", down)
-    say(f"{kind}: the books are exact")
+    assert pages.numbers(bob, page)[2] == completed_at_the_end
+    tracker.check_books(server, torrent_id, ann, up)
+    tracker.check_books(server, torrent_id, bob, down)
+    say(f"{kind}: the books are right")
     return page, anns
 
 
-def check_books(server, torrent_id, name, totals):
-    """What the site counted on this torrent is what the clients counted."""
-    expected = tuple(map(sum, zip(*totals)))
-    sql = (
-        "select x.uploaded, x.downloaded from transfers x join users u on u.id = x.user_id "
-        "where x.torrent_id = ? and u.name = ?"
-    )
-    (counted,) = server.query(sql, torrent_id, name)
-    assert counted == expected, f"{name} on torrent {torrent_id}: site {counted}, clients {expected}"
+class Inside:
+    """What the tracker inside counts, and how it refuses."""
+
+    # Once for a member and torrent: after the first client, and after the second.
+    completed = (1, 1)
+
+    def until_known(self, announce, hash_):
+        """It follows the database within a second."""
+        wait_for("the tracker to know of it", lambda: raw_announce(announce, hash_) is None, 5)
+
+    def check_books(self, server, torrent_id, person, totals):
+        """What the site counted on this torrent is what the clients counted."""
+        expected = tuple(map(sum, zip(*totals)))
+        sql = (
+            "select x.uploaded, x.downloaded from transfers x join users u on u.id = x.user_id "
+            "where x.torrent_id = ? and u.name = ?"
+        )
+        (counted,) = server.query(sql, torrent_id, person.name)
+        assert counted == expected, f"{person.name} on torrent {torrent_id}: site {counted}, clients {expected}"
+
+    def check_sums(self, server):
+        """A member's sums are the sums of that member's transfers."""
+        sql = (
+            "select u.name, u.uploaded, u.downloaded, coalesce(sum(x.uploaded), 0), coalesce(sum(x.downloaded), 0) "
+            "from users u left join transfers x on x.user_id = u.id group by u.id"
+        )
+        for name, up, down, all_up, all_down in server.query(sql):
+            assert (up, down) == (all_up, all_down), f"{name}: {up, down} is not {all_up, all_down}"
+
+    def refusals(self, pages, ann, page, anns):
+        old = announce_url(anns)
+        assert raw_announce(old, infohash(anns)) is None, "her own address works before the reset"
+        pages.reset_passkey(ann)
+        time.sleep(1)
+        reason = raw_announce(old, infohash(anns))
+        assert reason and "replaced" in reason, f"after the reset: {reason}"
+        new = announce_url(pages.download(ann, page))
+        assert new != old and raw_announce(new, infohash(anns)) is None, "the new address works"
+        pages.delete(ann, page)
+        time.sleep(1)
+        reason = raw_announce(new, infohash(anns))
+        assert reason and "deleted" in reason, f"after the deletion: {reason}"
+        say("a replaced passkey and a deleted torrent are refused")
 
 
-def check_sums(server):
-    """A member's sums are the sums of that member's transfers."""
-    sql = (
-        "select u.name, u.uploaded, u.downloaded, coalesce(sum(x.uploaded), 0), coalesce(sum(x.downloaded), 0) "
-        "from users u left join transfers x on x.user_id = u.id group by u.id"
-    )
-    for name, up, down, all_up, all_down in server.query(sql):
-        assert (up, down) == (all_up, all_down), f"{name}: {up, down} is not {all_up, all_down}"
-
-
-def refusals(pages, ann, page, anns):
-    old = announce_url(anns)
-    assert raw_announce(old, infohash(anns)) is None, "her own address works before the reset"
-    pages.reset_passkey(ann)
-    time.sleep(1)
-    reason = raw_announce(old, infohash(anns))
-    assert reason and "replaced" in reason, f"after the reset: {reason}"
-    new = announce_url(pages.download(ann, page))
-    assert new != old and raw_announce(new, infohash(anns)) is None, "the new address works"
-    pages.delete(ann, page)
-    time.sleep(1)
-    reason = raw_announce(new, infohash(anns))
-    assert reason and "deleted" in reason, f"after the deletion: {reason}"
-    say("a replaced passkey and a deleted torrent are refused")
-
-
-def story(server, pages, work, kinds):
+def story(server, pages, work, kinds, tracker):
     server.start()
     try:
         pages.set_up()
         ann, bob = pages.register("ann"), pages.register("bob")
         for kind in kinds:
-            page, anns = transfer(server, pages, ann, bob, work, kind)
-        check_sums(server)
-        refusals(pages, ann, page, anns)
+            page, anns = transfer(server, pages, ann, bob, work, kind, tracker)
+        tracker.check_sums(server)
+        tracker.refusals(pages, ann, page, anns)
     finally:
         server.stop()
 
@@ -252,7 +271,7 @@ def main():
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     server = Server(binary, data_dir, int(port))
-    story(server, Pages(server), work, kinds or ["v1", "hybrid", "v2"])
+    story(server, Pages(server), work, kinds or ["v1", "hybrid", "v2"], Inside())
     shutil.rmtree(work)
     say("the transfer story holds")
 

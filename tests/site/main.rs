@@ -10,6 +10,7 @@ mod accounts;
 mod admin;
 mod categories;
 mod commands;
+mod companion;
 mod compose;
 mod health;
 mod hostile;

@@ -2,12 +2,13 @@
 //! are status 200, and what exists already is an error. Statuses alone say little, so bodies are read. The URL holds
 //! the token, so it is in no error.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::breaker::jittered;
 use crate::config::{self, ApiAuth};
 
 const CONNECT: Duration = Duration::from_secs(1);
@@ -16,6 +17,9 @@ const TOTAL: Duration = Duration::from_secs(3);
 /// Between two pieces of a long answer, and all of it.
 const PIECE: Duration = Duration::from_secs(10);
 const LONG: Duration = Duration::from_secs(120);
+/// While its database is locked, the same call again after this, for so long.
+const LOCKED: Duration = Duration::from_millis(100);
+const LOCKED_FOR: Duration = Duration::from_secs(1);
 /// More than this is no answer to a small question.
 const SMALL_ANSWER: usize = 64 * 1024;
 /// What is quoted of an answer that makes no sense.
@@ -111,7 +115,7 @@ impl Api {
             key,
             seconds_valid: None,
         });
-        let answer = self.answer(request).await?;
+        let answer = self.answer(request, key).await?;
         if answer.status.is_success() {
             return match serde_json::from_str::<serde_json::Value>(&answer.body) {
                 Ok(body) if body.get("key").and_then(|k| k.as_str()) == Some(key) => {
@@ -132,9 +136,8 @@ impl Api {
 
     /// Takes a key away; one that is not there is as good.
     pub async fn revoke(&self, key: &str) -> Result<(), Failure> {
-        let answer = self
-            .answer(self.request(Method::DELETE, &["key", key]))
-            .await?;
+        let request = self.request(Method::DELETE, &["key", key]);
+        let answer = self.answer(request, key).await?;
         if answer.body.contains("Failed to remove record") && answer.body.contains("error-code: 0")
         {
             return Ok(());
@@ -143,7 +146,8 @@ impl Api {
     }
 
     pub async fn stats(&self) -> Result<Stats, Failure> {
-        let answer = self.answer(self.request(Method::GET, &["stats"])).await?;
+        let request = self.request(Method::GET, &["stats"]);
+        let answer = self.answer(request, "").await?;
         if let Some(failure) = answer.failure() {
             return Err(failure);
         }
@@ -163,7 +167,7 @@ impl Api {
             .timeout(LONG);
         let response = self.send(request).await?;
         if !response.status().is_success() {
-            let answer = read(response).await?;
+            let answer = read(response, self.hidden("")).await?;
             return Err(answer.failure().unwrap_or_else(|| answer.nonsense()));
         }
         Ok(Swarms {
@@ -188,7 +192,11 @@ impl Api {
             .text()
             .await
             .map_err(|e| Failure::Away(sentence(e)))?;
-        let answer = Answer { status, body };
+        let answer = Answer {
+            status,
+            body,
+            hidden: self.hidden(""),
+        };
         if let Some(failure) = answer.failure() {
             return Err(failure);
         }
@@ -196,7 +204,7 @@ impl Api {
     }
 
     async fn change(&self, method: Method, path: &[&str]) -> Result<(), Failure> {
-        self.answer(self.request(method, path)).await?.done()
+        self.answer(self.request(method, path), "").await?.done()
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
@@ -211,8 +219,28 @@ impl Api {
         }
     }
 
-    async fn answer(&self, request: RequestBuilder) -> Result<Answer, Failure> {
-        read(self.send(request).await?).await
+    /// The answer to a request about a passkey, or about none (empty).
+    async fn answer(&self, mut request: RequestBuilder, passkey: &str) -> Result<Answer, Failure> {
+        let begun = Instant::now();
+        loop {
+            let again = request.try_clone();
+            let answer = read(self.send(request).await?, self.hidden(passkey)).await?;
+            match again {
+                Some(again) if answer.is_locked() && begun.elapsed() < LOCKED_FOR => {
+                    request = again;
+                    tokio::time::sleep(jittered(LOCKED)).await;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// What an answer may say and nobody shall read: proxies like to quote the URL.
+    fn hidden(&self, passkey: &str) -> Vec<String> {
+        let in_urls = url::form_urlencoded::byte_serialize(self.token.as_bytes()).collect();
+        let mut hidden = vec![self.token.clone(), in_urls, passkey.to_owned()];
+        hidden.retain(|text| !text.is_empty());
+        hidden
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
@@ -242,9 +270,10 @@ impl Swarms {
 struct Answer {
     status: StatusCode,
     body: String,
+    hidden: Vec<String>,
 }
 
-async fn read(response: Response) -> Result<Answer, Failure> {
+async fn read(response: Response, hidden: Vec<String>) -> Result<Answer, Failure> {
     let status = response.status();
     let mut response = response;
     let mut body = Vec::new();
@@ -263,6 +292,7 @@ async fn read(response: Response) -> Result<Answer, Failure> {
     Ok(Answer {
         status,
         body: String::from_utf8_lossy(&body).into_owned(),
+        hidden,
     })
 }
 
@@ -310,13 +340,20 @@ impl Answer {
         })
     }
 
+    fn is_locked(&self) -> bool {
+        self.failure() == Some(Failure::Locked)
+    }
+
     fn nonsense(&self) -> Failure {
         Failure::Away(format!("its answer makes no sense: {}", self.quoted()))
     }
 
     fn quoted(&self) -> String {
-        let text: String = self
-            .body
+        let mut text = self.body.clone();
+        for secret in &self.hidden {
+            text = text.replace(secret, "…");
+        }
+        let text: String = text
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .take(QUOTED)
@@ -444,6 +481,7 @@ mod tests {
         Answer {
             status: StatusCode::from_u16(status).unwrap(),
             body: body.to_owned(),
+            hidden: vec!["abc123".to_owned()],
         }
     }
 
@@ -456,6 +494,16 @@ mod tests {
                 matches!(answer(200, body).done(), Err(Failure::Away(_))),
                 "{body}"
             );
+        }
+    }
+
+    #[test]
+    fn what_is_quoted_holds_no_secret() {
+        for filler in 0..200 {
+            let body = format!("{}/api/v1/key/abc123?token=abc123", "x".repeat(filler));
+            let failure = answer(502, &body).done().unwrap_err().to_string();
+            assert!(!failure.contains("abc1"), "{failure}");
+            assert!(failure.starts_with("502 x") || filler == 0, "{failure}");
         }
     }
 

@@ -22,12 +22,11 @@ const BATCH: i64 = 20;
 const TURN: Duration = Duration::from_secs(1);
 /// Tries after which an addition waits for an admin.
 const TRIES: i64 = 20;
-/// Seconds until the next try: doubled from the first to the last.
+/// Seconds until the next try: doubled from the first to the last. Revocations wait no longer than the breaker
+/// does, so that they arrive within ten seconds of the tracker's return.
 const FIRST_S: i64 = 1;
 const LAST_S: i64 = 60;
-/// While its database is locked, the same call again after this, this many times.
-const LOCKED: Duration = Duration::from_millis(100);
-const LOCKED_TRIES: u32 = 10;
+const LAST_REVOCATION_S: i64 = 5;
 /// The pace at which everything is repeated, so that clients' announces keep their share of the tracker.
 const REPEATED_PER_S: u32 = 150;
 /// Seconds for which one sentinel serves. A tracker put back from a backup knows older ones only.
@@ -87,46 +86,76 @@ impl<'t> Deliveries<'t> {
     }
 
     /// Posts the sentinel; answers whether the tracker is there.
+    ///
+    /// Whether it was known before is said once: an answer that is lost would leave a tracker that has forgotten
+    /// everything but the sentinel. So while one is outstanding the sentinel counts as doubtful, and what follows a
+    /// doubtful one is everything. What only reads is asked first, so that no absent tracker leaves a doubt.
     async fn ask(&mut self, companion: &Companion) -> anyhow::Result<bool> {
-        let tracker = self.tracker;
-        let now = tracker.clock.now();
-        let first = companion.sentinel.is_empty();
-        let old = now.since(companion.sentinel_at) >= SENTINEL_S;
-        let known = if first {
-            None
-        } else {
-            match tracker.api.admit(&companion.sentinel).await {
-                Ok(known) => Some(known),
-                Err(failure) => return self.away(&failure).await.map(|()| false),
-            }
-        };
-        let fresh = random_passkey();
-        let renew = first || old;
-        if renew && let Err(failure) = tracker.api.admit(&fresh).await {
+        let (db, api) = (&self.tracker.db, &self.tracker.api);
+        let now = self.tracker.clock.now();
+        if let Err(failure) = api.stats().await {
             return self.away(&failure).await.map(|()| false);
         }
-        if first || renew || known == Some(Admitted::New) {
-            let mut tx = tracker.db.write().await?;
-            if renew {
-                queries::set_sentinel(&mut tx, &fresh, now).await?;
-            }
-            if renew && !first {
-                messages::retired(&mut tx, &companion.sentinel, None, now).await?;
-            }
-            if first || known == Some(Admitted::New) {
-                if !first {
-                    tracing::warn!(
-                        "the tracker has forgotten what it was told; it is told everything again"
-                    );
-                }
-                self.queueing = None;
-                queries::want_everything(&mut tx).await?;
-            }
-            tx.commit().await?;
+        let trusted = companion.sentinel_at != queries::IN_DOUBT;
+        let old = trusted && now.since(companion.sentinel_at) >= SENTINEL_S;
+        let mut sentinel = companion.sentinel.clone();
+        let mut since = if trusted { companion.sentinel_at } else { now };
+        if sentinel.is_empty() {
+            sentinel = random_passkey();
         }
+        let Some(known) = self.post(&sentinel, companion.sentinel_at).await? else {
+            return Ok(false);
+        };
+        let forgotten = !trusted || known == Admitted::New;
+        if old && !forgotten {
+            let fresh = random_passkey();
+            let mut tx = db.write().await?;
+            messages::retired(&mut tx, &sentinel, None, now).await?;
+            tx.commit().await?;
+            (sentinel, since) = (fresh, now);
+            if self.post(&sentinel, queries::IN_DOUBT).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        let mut tx = db.write().await?;
+        queries::set_sentinel(&mut tx, &sentinel, since).await?;
+        if forgotten {
+            if !companion.sentinel.is_empty() {
+                tracing::warn!(
+                    "the tracker may have forgotten what it was told; it is told everything again"
+                );
+            }
+            self.queueing = None;
+            queries::want_everything(&mut tx).await?;
+        }
+        tx.commit().await?;
         self.recognised = Some(Instant::now());
         self.back(companion).await?;
         Ok(true)
+    }
+
+    /// Posts a sentinel, which is in doubt until the answer is noted; `None` where the tracker is away after all.
+    /// A refusal is an answer: nothing was changed, and the time is `before` again.
+    async fn post(
+        &mut self,
+        sentinel: &str,
+        before: Timestamp,
+    ) -> anyhow::Result<Option<Admitted>> {
+        let db = &self.tracker.db;
+        let mut tx = db.write().await?;
+        queries::set_sentinel(&mut tx, sentinel, queries::IN_DOUBT).await?;
+        tx.commit().await?;
+        let failure = match self.tracker.api.admit(sentinel).await {
+            Ok(known) => return Ok(Some(known)),
+            Err(failure) => failure,
+        };
+        if !matches!(failure, Failure::Away(_)) {
+            let mut tx = db.write().await?;
+            queries::set_sentinel(&mut tx, sentinel, before).await?;
+            tx.commit().await?;
+        }
+        self.away(&failure).await?;
+        Ok(None)
     }
 
     /// The tracker answers.
@@ -136,9 +165,7 @@ impl<'t> Deliveries<'t> {
             return Ok(());
         }
         let mut tx = self.tracker.db.write().await?;
-        if was_away {
-            outbox::hasten(&mut tx, self.tracker.clock.now()).await?;
-        }
+        outbox::hasten(&mut tx, self.tracker.clock.now()).await?;
         queries::set_ailing(&mut tx, None).await?;
         tx.commit().await?;
         tracing::info!("the tracker answers");
@@ -216,10 +243,11 @@ impl<'t> Deliveries<'t> {
             }
             let mut done = Vec::new();
             let mut outcome = Ok(true);
-            for message in &due {
-                // Whatever was committed meanwhile may go before this.
-                let overtaken = !message.kind.revokes() && self.commits.has_changed()?;
-                if overtaken || !lease.keep().await? {
+            for (n, message) in due.iter().enumerate() {
+                // Whatever was committed meanwhile may go before this: here, or by another node and not seen yet. The
+                // first one goes in any case, so that a busy site gets on.
+                let overtaken = self.commits.has_changed()? && !message.kind.revokes();
+                if n > 0 && (overtaken || begun.elapsed() >= TURN) || !lease.keep().await? {
                     break;
                 }
                 match self.deliver_one(message).await {
@@ -252,15 +280,7 @@ impl<'t> Deliveries<'t> {
     /// Sends one message; `true` when it arrived.
     async fn deliver_one(&mut self, message: &Message) -> anyhow::Result<bool> {
         let begun = Instant::now();
-        let mut result = self.send(message).await;
-        for _ in 0..LOCKED_TRIES {
-            if result != Err(Failure::Locked) {
-                break;
-            }
-            tokio::time::sleep(jittered(LOCKED)).await;
-            result = self.send(message).await;
-        }
-        let failure = match result {
+        let failure = match self.send(message).await {
             Ok(()) => {
                 self.breaker.worked();
                 if message.repeats_everything() {
@@ -294,10 +314,15 @@ impl<'t> Deliveries<'t> {
     async fn note_failure(&self, message: &Message, failure: &Failure) -> anyhow::Result<()> {
         let now = self.tracker.clock.now();
         let hopeless = matches!(failure, Failure::Refused(_));
-        let tried_enough = message.tries + 1 >= TRIES && !message.kind.revokes();
-        // What it says may name the passkey.
-        let why = failure.to_string().replace(&message.subject, "…");
-        let parked_at = (hopeless || tried_enough).then_some(now);
+        let given_up = hopeless || message.tries + 1 >= TRIES;
+        let why = failure.to_string();
+        // What takes away is never given up, nor what arrived already and is said once more.
+        let goes_on = message.kind.revokes() || message.delivered_at.is_some();
+        let parked_at = (given_up && !goes_on).then_some(now);
+        let longest_s = match (message.kind.revokes(), hopeless) {
+            (true, false) => LAST_REVOCATION_S,
+            _ => LAST_S,
+        };
         if parked_at.is_some() {
             tracing::error!(
                 message = message.id,
@@ -308,7 +333,7 @@ impl<'t> Deliveries<'t> {
         }
         let failed = Failed {
             why: &why,
-            due_at: next_try(message.tries, now),
+            due_at: next_try(message.tries, longest_s, now),
             parked_at,
         };
         let mut tx = self.tracker.db.write().await?;
@@ -318,9 +343,9 @@ impl<'t> Deliveries<'t> {
     }
 }
 
-/// 1, 2, 4 .. 60 seconds, each up to half shorter.
-fn next_try(tries: i64, now: Timestamp) -> Timestamp {
-    let pause_s = (FIRST_S << tries.clamp(0, 6)).min(LAST_S);
+/// 1, 2, 4 .. `longest_s` seconds, each up to half shorter.
+fn next_try(tries: i64, longest_s: i64, now: Timestamp) -> Timestamp {
+    let pause_s = (FIRST_S << tries.clamp(0, 6)).min(longest_s);
     let pause = jittered(Duration::from_secs(pause_s.unsigned_abs()));
     now.plus(i64::try_from(pause.as_secs_f64().ceil() as u64).unwrap_or(LAST_S))
 }
@@ -334,12 +359,13 @@ mod tests {
         let now = Timestamp(1_000);
         let mut last = 0;
         for tries in 0..200 {
-            let pause = next_try(tries, now).since(now);
+            let pause = next_try(tries, LAST_S, now).since(now);
             assert!((1..=60).contains(&pause), "{tries}: {pause}");
             last = pause;
+            assert!(next_try(tries, LAST_REVOCATION_S, now).since(now) <= 5);
         }
         assert!(last >= 30);
-        assert!(next_try(0, now).since(now) <= 1);
-        assert!(next_try(3, now).since(now) <= 8);
+        assert!(next_try(0, LAST_S, now).since(now) <= 1);
+        assert!(next_try(3, LAST_S, now).since(now) <= 8);
     }
 }

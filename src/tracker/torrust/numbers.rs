@@ -3,7 +3,7 @@
 //!
 //! Memory holds what was last heard: about 100 bytes for every infohash that has ever had a peer.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::Torrust;
@@ -34,8 +34,10 @@ const LOAD: i64 = 5_000;
 pub struct Numbers {
     loaded: bool,
     heard: HashMap<Hash, Known>,
-    /// Infohashes of others that this tracker serves too, and at which catalogue revision they were no torrent's.
-    foreign: HashMap<Hash, i64>,
+    /// Infohashes of others that this tracker serves too.
+    foreign: HashSet<Hash>,
+    /// How far the catalogue's changes have been followed: a hash may be another torrent's by now.
+    followed: Option<(i64, TorrentId)>,
     round: u32,
     part: Option<usize>,
 }
@@ -66,26 +68,65 @@ impl Numbers {
         *self = Self::default();
     }
 
+    /// Follows the catalogue: hashes that are no longer nobody's, and those whose torrent was deleted and uploaded anew.
+    async fn follow(&mut self, tracker: &Torrust) -> anyhow::Result<()> {
+        let mut after = match self.followed {
+            Some(after) => after,
+            None if self.heard.is_empty() && self.foreign.is_empty() => {
+                let mut conn = tracker.db.read().await?;
+                (
+                    revisions::current(&mut conn, Revision::Catalogue).await?,
+                    TorrentId(0),
+                )
+            }
+            None => (i64::MIN, TorrentId(0)),
+        };
+        loop {
+            let mut conn = tracker.db.read().await?;
+            let rows = queries::changed_after(&mut conn, after, LOAD).await?;
+            drop(conn);
+            let Some(last) = rows.last() else {
+                break;
+            };
+            after = (last.revision, last.id);
+            for row in rows {
+                for hash in row.v1.into_iter().chain(row.v2) {
+                    let Ok(hash) = Hash::try_from(hash.as_slice()) else {
+                        continue;
+                    };
+                    self.foreign.remove(&hash);
+                    if let Some(known) = self.heard.get_mut(&hash)
+                        && known.torrent != row.id
+                    {
+                        *known = known.of_another(row.id);
+                    }
+                }
+            }
+        }
+        self.followed = Some(after);
+        Ok(())
+    }
+
     /// Fetches the numbers of all swarms and writes those that changed.
     pub async fn refresh(&mut self, tracker: &Torrust) -> anyhow::Result<Round> {
+        let theirs = tracker.api.stats().await?.torrents;
         if !self.loaded {
             self.load(tracker).await?;
         }
         self.round = self.round.wrapping_add(1);
         let mut conn = tracker.db.read().await?;
         let ours = queries::listed(&mut conn).await?.unsigned_abs();
-        let catalogue = revisions::current(&mut conn, Revision::Catalogue).await?;
         drop(conn);
-        let theirs = tracker.api.stats().await?.torrents;
+        self.follow(tracker).await?;
         let mut round = Round::default();
         if theirs <= ours.saturating_mul(MUCH_LONGER).saturating_add(FOREIGN) {
             let mut list = tracker.api.all_swarms().await?;
             while let Some(swarms) = list.next().await? {
                 round.swarms += swarms.len() as u64;
-                round.written += self.take(tracker, swarms, catalogue).await?;
+                round.written += self.take(tracker, swarms).await?;
             }
         } else {
-            self.ask_for_ours(tracker, catalogue, &mut round).await?;
+            self.ask_for_ours(tracker, &mut round).await?;
         }
         round.written += self.settle_absent(tracker).await?;
         let mut tx = tracker.db.write().await?;
@@ -114,12 +155,7 @@ impl Numbers {
         Ok(())
     }
 
-    async fn ask_for_ours(
-        &mut self,
-        tracker: &Torrust,
-        catalogue: i64,
-        round: &mut Round,
-    ) -> anyhow::Result<()> {
+    async fn ask_for_ours(&mut self, tracker: &Torrust, round: &mut Round) -> anyhow::Result<()> {
         let mut before = TorrentId(i64::MAX);
         loop {
             let mut conn = tracker.db.read().await?;
@@ -136,18 +172,13 @@ impl Numbers {
             for asked in hashes.chunks(ASKED) {
                 let swarms = tracker.api.swarms_of(asked).await?;
                 round.swarms += swarms.len() as u64;
-                round.written += self.take(tracker, swarms, catalogue).await?;
+                round.written += self.take(tracker, swarms).await?;
             }
         }
     }
 
     /// Takes a part of an answer in; answers how many rows were written.
-    async fn take(
-        &mut self,
-        tracker: &Torrust,
-        swarms: Vec<Swarm>,
-        catalogue: i64,
-    ) -> anyhow::Result<u64> {
+    async fn take(&mut self, tracker: &Torrust, swarms: Vec<Swarm>) -> anyhow::Result<u64> {
         let mut changed: Vec<(Hash, Swarm)> = Vec::new();
         for swarm in swarms {
             let mut hash = Hash::default();
@@ -162,7 +193,7 @@ impl Numbers {
                         changed.push((hash, swarm));
                     }
                 }
-                None if self.foreign.get(&hash) == Some(&catalogue) => {}
+                None if self.foreign.contains(&hash) => {}
                 None => changed.push((hash, swarm)),
             }
         }
@@ -172,7 +203,7 @@ impl Numbers {
             let part = self.part.unwrap_or(PART).min(rest.len());
             let (now, later) = rest.split_at(part);
             rest = later;
-            written += self.write(tracker, now, catalogue).await?;
+            written += self.write(tracker, now).await?;
         }
         Ok(written)
     }
@@ -187,17 +218,12 @@ impl Numbers {
             .collect();
         let mut written = 0;
         for part in absent.chunks(PART) {
-            written += self.write(tracker, part, 0).await?;
+            written += self.write(tracker, part).await?;
         }
         Ok(written)
     }
 
-    async fn write(
-        &mut self,
-        tracker: &Torrust,
-        changed: &[(Hash, Swarm)],
-        catalogue: i64,
-    ) -> anyhow::Result<u64> {
+    async fn write(&mut self, tracker: &Torrust, changed: &[(Hash, Swarm)]) -> anyhow::Result<u64> {
         let unknown: Vec<Vec<u8>> = changed
             .iter()
             .filter(|(hash, _)| !self.heard.contains_key(hash))
@@ -210,13 +236,23 @@ impl Numbers {
                 owners.insert(owned.infohash.clone(), owned);
             }
         }
-        let mut rows = Vec::with_capacity(changed.len());
+        let mut rows: Vec<(Hash, Known)> = Vec::with_capacity(changed.len());
         for (hash, swarm) in changed {
             let known = match (self.heard.get(hash), owners.get(&hash[..])) {
                 (Some(known), _) => *known,
-                (None, Some(owned)) => Known::new(owned),
+                (None, Some(owned)) => {
+                    // Both count from here on, and what one counts is never added to the other.
+                    let sibling = owned.sibling.as_deref().map(Hash::try_from);
+                    if let Some(Ok(sibling)) = sibling
+                        && !self.heard.contains_key(&sibling)
+                        && !owners.contains_key(&sibling[..])
+                    {
+                        rows.push((sibling, Known::new(owned)));
+                    }
+                    Known::new(owned)
+                }
                 (None, None) => {
-                    self.foreign.insert(*hash, catalogue);
+                    self.foreign.insert(*hash);
                     continue;
                 }
             };
@@ -322,6 +358,18 @@ impl Known {
         }
     }
 
+    /// The hash is another torrent's from now on: nobody is in its swarm yet, and what was completed before is not
+    /// this one's.
+    fn of_another(self, torrent: TorrentId) -> Self {
+        Self {
+            torrent,
+            seeders: 0,
+            leechers: 0,
+            completed: 0,
+            ..self
+        }
+    }
+
     fn is_empty(&self) -> bool {
         (self.seeders, self.leechers, self.reported) == (0, 0, 0)
     }
@@ -378,6 +426,7 @@ mod tests {
             infohash: vec![0; 20],
             torrent_id: TorrentId(7),
             completed: 40,
+            sibling: None,
         });
         let known = known.after(&swarm(3, 2), 1);
         assert_eq!((known.completed, known.reported), (42, 2));

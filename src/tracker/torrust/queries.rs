@@ -8,13 +8,17 @@ use crate::db::{Conn, Tx};
 use crate::ids::TorrentId;
 use crate::{exec, on};
 
+/// In place of a sentinel's time: it was posted, and what was answered is not known.
+pub const IN_DOUBT: Timestamp = Timestamp(0);
+
 /// What is known of the companion; shared by all nodes.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Companion {
     pub listed: bool,
     pub private: bool,
-    /// Empty: none was accepted yet.
+    /// Empty: none was posted yet.
     pub sentinel: String,
+    /// Since when it is the one, or [`IN_DOUBT`].
     pub sentinel_at: Timestamp,
     pub queued_at: Option<Timestamp>,
     pub counted_at: Option<Timestamp>,
@@ -37,11 +41,14 @@ pub async fn engage(tx: &mut Tx, listed: bool, private: bool) -> Result<(), sqlx
     exec!(tx, SQL, listed, private).map(drop)
 }
 
-/// There is none any more: nothing is written for it, and the next one is told everything.
+/// There is none any more: nothing is written for it, and the next one is told everything. The sentinel stays, so
+/// that the tracker is left with no key of nobody's when it is used again.
 pub async fn dismiss(tx: &mut Tx) -> Result<(), sqlx::Error> {
+    const SQL: &str = "update companion set listed = $1, private = $1, queued_at = null, counted_at = null, \
+        ailing_since = null, ailing_why = '' where one = 1";
     exec!(tx, "delete from outbox")?;
     exec!(tx, "delete from companion_swarms")?;
-    exec!(tx, "delete from companion").map(drop)
+    exec!(tx, SQL, false).map(drop)
 }
 
 pub async fn set_sentinel(tx: &mut Tx, sentinel: &str, at: Timestamp) -> Result<(), sqlx::Error> {
@@ -105,6 +112,33 @@ pub struct Owned {
     pub infohash: Vec<u8>,
     pub torrent_id: TorrentId,
     pub completed: i64,
+    /// A hybrid's other infohash.
+    pub sibling: Option<Vec<u8>>,
+}
+
+/// A listed torrent with its infohashes, and where it stands in the order of changes.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct Changed {
+    pub id: TorrentId,
+    pub revision: i64,
+    pub v1: Option<Vec<u8>>,
+    pub v2: Option<Vec<u8>>,
+}
+
+/// Listed torrents changed after the place (`revision`, `id`), in order.
+pub async fn changed_after(
+    conn: &mut Conn,
+    after: (i64, TorrentId),
+    limit: i64,
+) -> Result<Vec<Changed>, sqlx::Error> {
+    const SQL: &str = "select id, revision, infohash_v1 as v1, substr(infohash_v2, 1, 20) as v2 from torrents \
+        where (revision, id) > ($1, $2) and state <> 'deleted' order by revision, id limit $3";
+    on!(conn, |c| sqlx::query_as(SQL)
+        .bind(after.0)
+        .bind(after.1)
+        .bind(limit)
+        .fetch_all(c)
+        .await)
 }
 
 /// The listed torrents among these infohashes of 20 bytes.
@@ -114,16 +148,14 @@ pub async fn owners(conn: &mut Conn, infohashes: &[Vec<u8>]) -> Result<Vec<Owned
     }
     on!(conn, |c: B| {
         let mut sql = QueryBuilder::<B>::new("");
-        for (n, hash) in ["infohash_v1", "substr(infohash_v2, 1, 20)"]
-            .into_iter()
-            .enumerate()
-        {
+        let (v1, v2) = ("infohash_v1", "substr(infohash_v2, 1, 20)");
+        for (n, (hash, sibling)) in [(v1, v2), (v2, v1)].into_iter().enumerate() {
             if n > 0 {
                 sql.push(" union all ");
             }
             sql.push(format_args!(
-                "select {hash} as infohash, t.id as torrent_id, coalesce(s.completed, 0) as completed \
-                from torrents t left join swarms s on s.torrent_id = t.id where t.state <> 'deleted' and {hash} in ("
+                "select {hash} as infohash, t.id as torrent_id, coalesce(s.completed, 0) as completed, \
+                {sibling} as sibling from torrents t left join swarms s on s.torrent_id = t.id where t.state <> 'deleted' and {hash} in ("
             ));
             let mut list = sql.separated(", ");
             for infohash in infohashes {
@@ -198,8 +230,9 @@ pub async fn listed_before(
     before: TorrentId,
     limit: i64,
 ) -> Result<Vec<(TorrentId, Option<String>, Option<String>)>, sqlx::Error> {
+    // SQLite writes no bytes at all as an empty text.
     let sql = format!(
-        "select id, {}, {} from torrents where id < $1 and state <> 'deleted' order by id desc limit $2",
+        "select id, nullif({}, ''), nullif({}, '') from torrents where id < $1 and state <> 'deleted' order by id desc limit $2",
         lower_hex(conn, "infohash_v1"),
         lower_hex(conn, "substr(infohash_v2, 1, 20)")
     );

@@ -7,6 +7,7 @@
 pub mod browser;
 pub mod database;
 pub mod multipart;
+pub mod node;
 pub mod torrents;
 pub mod torrust_real;
 pub mod torrust_stub;
@@ -132,6 +133,14 @@ impl Site {
             config,
             directory,
             database,
+        }
+    }
+
+    /// A site besides others; `None` where there is no server for its database.
+    pub async fn fresh(backend: Backend) -> Option<Self> {
+        match database::fresh(backend).await {
+            Some(database) => Some(Self::start(database).await),
+            None => None,
         }
     }
 

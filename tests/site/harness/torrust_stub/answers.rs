@@ -56,6 +56,16 @@ impl WriteCall {
             _ => return None,
         })
     }
+
+    /// The hash or the key.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Allow(subject)
+            | Self::Forbid(subject)
+            | Self::Admit(subject)
+            | Self::Revoke(subject) => subject,
+        }
+    }
 }
 
 pub struct Answer {
@@ -96,6 +106,13 @@ impl Answer {
 
     pub fn token_not_valid() -> Self {
         Self::rejected("token not valid")
+    }
+
+    /// What a proxy may say.
+    pub fn spoiled(request: &Request, subject: &str) -> Self {
+        let query = request.query.as_deref().unwrap_or_default();
+        let body = format!("cannot {}?{query} of {subject}", request.path);
+        Self::text(500, body)
     }
 
     /// What parallel writes get.

@@ -87,6 +87,8 @@ struct State {
     waiting: usize,
     most_waiting: usize,
     garbage: u64,
+    /// Hashes and keys that no change of works.
+    spoiled: BTreeSet<String>,
 }
 
 impl TorrustStub {
@@ -162,6 +164,16 @@ impl TorrustStub {
     /// Write calls that clients waited for at the same time, at the most.
     pub fn most_writes_at_once(&self) -> usize {
         self.shared.state.lock().most_waiting
+    }
+
+    /// Changes of this hash or key fail from now on, or work again; the answer quotes the URL, as proxies do.
+    pub fn spoil(&self, subject: &str, spoiled: bool) {
+        let mut state = self.shared.state.lock();
+        if spoiled {
+            state.spoiled.insert(subject.to_owned());
+        } else {
+            state.spoiled.remove(subject);
+        }
     }
 
     /// What a swarm's numbers are from now on; a hash without any is not among the torrents.
@@ -340,6 +352,11 @@ struct Work {
 impl Work {
     fn done(&self) -> Answer {
         let mut state = self.shared.state.lock();
+        if let Some(call) = WriteCall::of(&self.request)
+            && state.spoiled.contains(call.subject())
+        {
+            return Answer::spoiled(&self.request, call.subject());
+        }
         let answer = answers::answer(&self.request, self.shared.mode, &mut state.books);
         if answer.status == 200
             && let Some(write) = self.log.and_then(|at| state.writes.get_mut(at))
