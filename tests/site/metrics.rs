@@ -1,11 +1,12 @@
 //! `/metrics`: every line is read as Prometheus would, and no stranger can make a label.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use reqwest::Method;
 use seedbank::accounts::Role;
 use seedbank::bittorrent::metainfo::Kind;
-use seedbank::config::Listen;
+use seedbank::config::{Listen, TrackerKind};
 use seedbank::routes::ROUTES;
 
 use crate::harness::torrents::{publish, small, upload};
@@ -191,6 +192,15 @@ both! {
         assert!(seen.of("process_open_fds", &[]) > 5.0);
         assert_eq!(seen.of("seedbank_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), 1.0);
 
+        let passkey = "0".repeat(32);
+        guest.get(&format!("/announce/{passkey}?info_hash=x")).await.expect(200);
+        guest.get("/announce").await.expect(200);
+        let seen = read(&watcher.get("/metrics").await.expect(200).text);
+        assert_eq!(seen.of("seedbank_tracker_announces_total", &[("via", "http")]), 2.0);
+        assert_eq!(seen.of("seedbank_tracker_refused_total", &[("reason", "passkey")]), 1.0);
+        assert_eq!(seen.of("seedbank_tracker_refused_total", &[("reason", "guest")]), 1.0);
+        assert_eq!(seen.of("seedbank_tracker_peers", &[]), 0.0);
+
         // Not on the site's own port, whoever asks.
         let mut root = site.member("root", Role::Admin).await;
         guest.get("/metrics").await.expect(404);
@@ -202,6 +212,38 @@ both! {
     }
 
     /// Paths, methods and queries from hell make no label, and no sample more than the table has.
+    async fn what_waits_for_the_companion_is_counted(site: Site) {
+        site.set_up().await;
+        site.reconfigure(|config| {
+            config.server.metrics_listen = Listen(Some("127.0.0.1:0".parse().unwrap()));
+            config.tracker.kind = TrackerKind::Torrust;
+            // Nobody listens there.
+            config.tracker.api_url = "http://127.0.0.1:9".to_owned();
+            config.tracker.api_token.0 = "a token that must not show".to_owned();
+            config.tracker.announce_urls = vec!["http://127.0.0.1:9/announce".to_owned()];
+        })
+        .await;
+        let mut ann = site.member("ann", Role::Member).await;
+        publish(&mut ann, &small("one", Kind::V1), "One").await;
+        let mut watcher = site.watcher();
+        let seen = loop {
+            let page = watcher.get("/metrics").await.expect(200);
+            assert!(!page.text.contains("must not show"));
+            let seen = read(&page.text);
+            if seen.of("seedbank_outbox_messages", &[("state", "waiting")]) == 2.0
+                && seen.of("seedbank_outbox_breaker_open", &[]) == 1.0
+            {
+                break seen;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        site.clock.advance(90);
+        assert_eq!(seen.of("seedbank_outbox_messages", &[("state", "given-up")]), 0.0);
+        let seen = read(&watcher.get("/metrics").await.expect(200).text);
+        assert_eq!(seen.of("seedbank_outbox_oldest_seconds", &[]), 90.0);
+        assert!(!seen.samples.iter().any(|(name, _, _)| name == "seedbank_swarm_numbers_age_seconds"));
+    }
+
     async fn strangers_make_no_labels(site: Site) {
         site.reconfigure(|config| config.server.metrics_listen = Listen(Some("127.0.0.1:0".parse().unwrap()))).await;
         site.set_up().await;
