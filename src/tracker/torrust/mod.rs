@@ -10,7 +10,7 @@ pub mod probe;
 pub mod queries;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -224,13 +224,15 @@ impl Torrust {
                 tick.reset_after(BEAT);
                 continue;
             }
+            let begun = Instant::now();
             let round = tokio::select! {
                 _ = stop.wait_for(|&stopped| stopped) => return,
                 round = numbers.refresh(self) => round,
             };
             match round {
                 Ok(round) => {
-                    tracing::debug!(?round, "numbers fetched");
+                    let took_ms = begun.elapsed().as_millis();
+                    tracing::debug!(round.swarms, round.written, took_ms, "numbers fetched");
                     failing = false;
                 }
                 Err(error) => {

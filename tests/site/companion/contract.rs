@@ -1,7 +1,7 @@
 //! What every kind of tracker does for the site: the one inside, the real companion, and its stand-in.
 
 use super::*;
-use crate::harness::{Backend, Browser, run};
+use crate::harness::{Backend, Browser, run_bare};
 
 enum Which {
     Inside,
@@ -126,30 +126,29 @@ async fn story(mut site: Site, which: Which) {
     site.end().await;
 }
 
+/// On both databases at the same time.
+fn on_both(which: impl AsyncFn() -> Option<Which>) {
+    run_bare(async {
+        let on = async |backend| {
+            if let (Some(site), Some(which)) = (Site::fresh(backend).await, which().await) {
+                story(site, which).await;
+            }
+        };
+        tokio::join!(on(Backend::Sqlite), on(Backend::Postgres));
+    });
+}
+
 #[test]
 fn the_one_inside() {
-    for backend in [Backend::Sqlite, Backend::Postgres] {
-        run(backend, |site| story(site, Which::Inside));
-    }
+    on_both(async || Some(Which::Inside));
 }
 
 #[test]
 fn the_stand_in() {
-    for backend in [Backend::Sqlite, Backend::Postgres] {
-        run(backend, async |site| {
-            let stub = TorrustStub::start(CLOSED).await;
-            story(site, Which::StandIn(stub)).await;
-        });
-    }
+    on_both(async || Some(Which::StandIn(TorrustStub::start(CLOSED).await)));
 }
 
 #[test]
 fn the_real_one() {
-    for backend in [Backend::Sqlite, Backend::Postgres] {
-        run(backend, async |site| {
-            if let Some(real) = TorrustReal::start(CLOSED).await {
-                story(site, Which::Real(real)).await;
-            }
-        });
-    }
+    on_both(async || TorrustReal::start(CLOSED).await.map(Which::Real));
 }

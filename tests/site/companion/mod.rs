@@ -1,6 +1,40 @@
 //! The companion tracker as the site uses it: told by the outbox, asked for numbers, on bad days and by two nodes.
 //! `contract` asks every kind of tracker for the same; `moods` and `real` are about what goes wrong.
 
+/// Stories on a site of each, all at the same time, for mostly they wait: one test on SQLite, one on Postgres.
+macro_rules! together {
+    ($($(#[$doc:meta])* async fn $name:ident($site:ident: Site) $body:block)+) => {
+        $(
+            $(#[$doc])*
+            async fn $name(#[allow(unused_mut)] mut $site: Site) {
+                $body
+                $site.end().await;
+                println!("{} holds", stringify!($name));
+            }
+        )+
+
+        fn all(backend: $crate::harness::Backend) {
+            $crate::harness::run_bare(async {
+                let mut stories: Vec<std::pin::Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
+                $(if let Some(site) = Site::fresh(backend).await {
+                    stories.push(Box::pin($name(site)));
+                })+
+                futures_util::future::join_all(stories).await;
+            });
+        }
+
+        #[test]
+        fn sqlite() {
+            all($crate::harness::Backend::Sqlite);
+        }
+
+        #[test]
+        fn postgres() {
+            all($crate::harness::Backend::Postgres);
+        }
+    };
+}
+
 mod contract;
 mod moods;
 mod nodes;

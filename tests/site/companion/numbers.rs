@@ -44,7 +44,7 @@ async fn written_since(site: &Site, second: i64) -> i64 {
     fixtures::number(site, SQL, second).await
 }
 
-both! {
+together! {
     async fn only_what_changed_is_written(site: Site) {
         let category = set_up(&site).await;
         let stub = TorrustStub::start(CLOSED).await;

@@ -37,7 +37,7 @@ async fn two_thousand(site: &Site, category: CategoryId, by: UserId) {
     tx.commit().await.unwrap();
 }
 
-both! {
+together! {
     async fn revocations_overtake_two_thousand_additions(site: Site) {
         let category = set_up(&site).await;
         let _ticking = Ticking::of(&site);

@@ -2,7 +2,7 @@
 //! database.
 
 use super::*;
-use crate::harness::{Backend, run};
+use crate::harness::{Backend, run_bare};
 
 /// On the database that is there, or as after the loss of its disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,16 +56,23 @@ async fn story(mut site: Site, loss: Loss) {
     assert!(real.stop().await.success());
 }
 
-#[test]
-fn killed_and_started_again() {
-    for backend in [Backend::Sqlite, Backend::Postgres] {
-        run(backend, |site| story(site, Loss::Nothing));
-    }
+fn all(backend: Backend) {
+    run_bare(async {
+        let on = async |loss| {
+            if let Some(site) = Site::fresh(backend).await {
+                story(site, loss).await;
+            }
+        };
+        tokio::join!(on(Loss::Nothing), on(Loss::Everything));
+    });
 }
 
 #[test]
-fn started_again_with_nothing() {
-    for backend in [Backend::Sqlite, Backend::Postgres] {
-        run(backend, |site| story(site, Loss::Everything));
-    }
+fn sqlite() {
+    all(Backend::Sqlite);
+}
+
+#[test]
+fn postgres() {
+    all(Backend::Postgres);
 }
