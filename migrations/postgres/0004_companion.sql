@@ -57,17 +57,18 @@ create index outbox_order on outbox (lane, rank, id);
 create index outbox_torrent on outbox (torrent_id);
 create index outbox_user on outbox (user_id);
 
--- The companion's numbers by infohash (of v2 the first 20 bytes), as it last gave them.
+-- The companion's numbers by infohash (of v2 the first 20 bytes), as it last gave them. Torrent by
+-- torrent, so that what is written together lies together.
 create table companion_swarms (
-    infohash bytea not null primary key,
+    infohash bytea not null,
     torrent_id bigint not null references torrents (id),
     seeders bigint not null,
     leechers bigint not null,
     -- Completed as the tracker says, which forgets it in a restart; and ours, which only grows.
     reported bigint not null,
-    completed bigint not null
+    completed bigint not null,
+    primary key (torrent_id, infohash)
 );
-create index companion_swarms_torrent on companion_swarms (torrent_id);
 
 -- Kept so that a tracker put back from a backup can be told again.
 alter table retired_passkeys add column passkey text collate "C";

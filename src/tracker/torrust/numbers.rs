@@ -34,6 +34,8 @@ const LOAD: i64 = 5_000;
 pub struct Numbers {
     loaded: bool,
     heard: HashMap<Hash, Known>,
+    /// What this round found and has not written yet.
+    changed: HashMap<Hash, Known>,
     /// Infohashes of others that this tracker serves too.
     foreign: HashSet<Hash>,
     /// How far the catalogue's changes have been followed: a hash may be another torrent's by now.
@@ -123,12 +125,13 @@ impl Numbers {
             let mut list = tracker.api.all_swarms().await?;
             while let Some(swarms) = list.next().await? {
                 round.swarms += swarms.len() as u64;
-                round.written += self.take(tracker, swarms).await?;
+                self.take(tracker, swarms).await?;
             }
         } else {
             self.ask_for_ours(tracker, &mut round).await?;
         }
-        round.written += self.settle_absent(tracker).await?;
+        self.settle_absent();
+        round.written = self.write_changed(tracker).await?;
         let mut tx = tracker.db.write().await?;
         queries::set_counted(&mut tx, tracker.clock.now()).await?;
         tx.commit().await?;
@@ -136,7 +139,7 @@ impl Numbers {
     }
 
     async fn load(&mut self, tracker: &Torrust) -> anyhow::Result<()> {
-        let mut after = Vec::new();
+        let mut after = (TorrentId(i64::MIN), Vec::new());
         loop {
             let mut conn = tracker.db.read().await?;
             let rows = queries::heard_after(&mut conn, &after, LOAD).await?;
@@ -144,7 +147,8 @@ impl Numbers {
             let Some(last) = rows.last() else {
                 break;
             };
-            after.clone_from(&last.infohash);
+            after = (last.torrent_id, last.infohash.clone());
+            // A hash that is another torrent's by now stands there twice: the newer one comes later.
             for row in rows {
                 if let Ok(hash) = Hash::try_from(row.infohash.as_slice()) {
                     self.heard.insert(hash, Known::of(&row));
@@ -172,14 +176,14 @@ impl Numbers {
             for asked in hashes.chunks(ASKED) {
                 let swarms = tracker.api.swarms_of(asked).await?;
                 round.swarms += swarms.len() as u64;
-                round.written += self.take(tracker, swarms).await?;
+                self.take(tracker, swarms).await?;
             }
         }
     }
 
-    /// Takes a part of an answer in; answers how many rows were written.
-    async fn take(&mut self, tracker: &Torrust, swarms: Vec<Swarm>) -> anyhow::Result<u64> {
-        let mut changed: Vec<(Hash, Swarm)> = Vec::new();
+    /// Takes a part of an answer in: what changed waits for [`Self::write_changed`].
+    async fn take(&mut self, tracker: &Torrust, swarms: Vec<Swarm>) -> anyhow::Result<()> {
+        let mut unknown: Vec<(Hash, Swarm)> = Vec::new();
         for swarm in swarms {
             let mut hash = Hash::default();
             let digits = swarm.info_hash.as_bytes();
@@ -190,86 +194,73 @@ impl Numbers {
                 Some(known) => {
                     known.round = self.round;
                     if !known.says(&swarm) {
-                        changed.push((hash, swarm));
+                        self.changed.insert(hash, known.after(&swarm, self.round));
                     }
                 }
                 None if self.foreign.contains(&hash) => {}
-                None => changed.push((hash, swarm)),
+                None => unknown.push((hash, swarm)),
             }
         }
-        let mut written = 0;
-        let mut rest = changed.as_slice();
-        while !rest.is_empty() {
-            let part = self.part.unwrap_or(PART).min(rest.len());
-            let (now, later) = rest.split_at(part);
-            rest = later;
-            written += self.write(tracker, now).await?;
+        for part in unknown.chunks(PART) {
+            self.meet(tracker, part).await?;
         }
-        Ok(written)
+        Ok(())
+    }
+
+    /// Finds out whose these infohashes are.
+    async fn meet(&mut self, tracker: &Torrust, unknown: &[(Hash, Swarm)]) -> anyhow::Result<()> {
+        let hashes: Vec<Vec<u8>> = unknown.iter().map(|(hash, _)| hash.to_vec()).collect();
+        let mut conn = tracker.db.read().await?;
+        let owners = queries::owners(&mut conn, &hashes).await?;
+        drop(conn);
+        let owners: HashMap<&[u8], &Owned> =
+            owners.iter().map(|o| (o.infohash.as_slice(), o)).collect();
+        for (hash, swarm) in unknown {
+            let Some(owned) = owners.get(&hash[..]) else {
+                self.foreign.insert(*hash);
+                continue;
+            };
+            let new = Known::new(owned);
+            // Both count from here on, and what one counts is never added to the other.
+            if let Some(Ok(sibling)) = owned.sibling.as_deref().map(Hash::try_from)
+                && !self.heard.contains_key(&sibling)
+            {
+                self.changed.entry(sibling).or_insert(new);
+            }
+            self.changed.insert(*hash, new.after(swarm, self.round));
+        }
+        Ok(())
     }
 
     /// Those in no answer of this round have nobody in their swarm.
-    async fn settle_absent(&mut self, tracker: &Torrust) -> anyhow::Result<u64> {
-        let absent: Vec<(Hash, Swarm)> = self
+    fn settle_absent(&mut self) {
+        let absent = self
             .heard
             .iter()
             .filter(|(_, known)| known.round != self.round && !known.is_empty())
-            .map(|(hash, _)| (*hash, Swarm::empty()))
-            .collect();
-        let mut written = 0;
-        for part in absent.chunks(PART) {
-            written += self.write(tracker, part).await?;
-        }
-        Ok(written)
+            .map(|(hash, known)| (*hash, known.after(&Swarm::empty(), self.round)));
+        self.changed.extend(absent);
     }
 
-    async fn write(&mut self, tracker: &Torrust, changed: &[(Hash, Swarm)]) -> anyhow::Result<u64> {
-        let unknown: Vec<Vec<u8>> = changed
-            .iter()
-            .filter(|(hash, _)| !self.heard.contains_key(hash))
-            .map(|(hash, _)| hash.to_vec())
-            .collect();
-        let mut owners: HashMap<Vec<u8>, Owned> = HashMap::new();
-        if !unknown.is_empty() {
-            let mut conn = tracker.db.read().await?;
-            for owned in queries::owners(&mut conn, &unknown).await? {
-                owners.insert(owned.infohash.clone(), owned);
-            }
+    /// Writes what changed, torrent by torrent: neighbours share the pages of every table, where the tracker's order,
+    /// by infohash, would touch other ones with each row. Answers how many rows there were.
+    async fn write_changed(&mut self, tracker: &Torrust) -> Result<u64, sqlx::Error> {
+        let mut rows: Vec<(Hash, Known)> = self.changed.drain().collect();
+        rows.sort_unstable_by_key(|(hash, known)| (known.torrent, *hash));
+        let mut rest = rows.as_slice();
+        while !rest.is_empty() {
+            let size = self.part.unwrap_or(PART);
+            let (now, later) = rest.split_at(size.min(rest.len()));
+            rest = later;
+            let begun = Instant::now();
+            store(tracker, now).await?;
+            let took = begun.elapsed();
+            self.part = Some(next_part(size, took));
+            self.heard.extend(now.iter().copied());
+            // Pages have the machine for twice as long.
+            tokio::time::sleep(took.min(HELD) * 2).await;
         }
-        let mut rows: Vec<(Hash, Known)> = Vec::with_capacity(changed.len());
-        for (hash, swarm) in changed {
-            let known = match (self.heard.get(hash), owners.get(&hash[..])) {
-                (Some(known), _) => *known,
-                (None, Some(owned)) => {
-                    // Both count from here on, and what one counts is never added to the other.
-                    let sibling = owned.sibling.as_deref().map(Hash::try_from);
-                    if let Some(Ok(sibling)) = sibling
-                        && !self.heard.contains_key(&sibling)
-                        && !owners.contains_key(&sibling[..])
-                    {
-                        rows.push((sibling, Known::new(owned)));
-                    }
-                    Known::new(owned)
-                }
-                (None, None) => {
-                    self.foreign.insert(*hash);
-                    continue;
-                }
-            };
-            rows.push((*hash, known.after(swarm, self.round)));
-        }
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let begun = Instant::now();
-        store(tracker, &rows).await?;
-        let took = begun.elapsed();
-        self.part = Some(next_part(self.part.unwrap_or(PART), took));
-        let written = rows.len() as u64;
-        self.heard.extend(rows);
-        // Others write too.
-        tokio::time::sleep(took.min(HELD)).await;
-        Ok(written)
+        Ok(rows.len() as u64)
     }
 }
 

@@ -91,16 +91,17 @@ pub struct Heard {
     pub completed: i64,
 }
 
-/// Everything heard, by infohash after `after`.
+/// Everything heard, in the order of its key after `after`.
 pub async fn heard_after(
     conn: &mut Conn,
-    after: &[u8],
+    after: &(TorrentId, Vec<u8>),
     limit: i64,
 ) -> Result<Vec<Heard>, sqlx::Error> {
     const SQL: &str = "select infohash, torrent_id, seeders, leechers, reported, completed from companion_swarms \
-        where infohash > $1 order by infohash limit $2";
+        where (torrent_id, infohash) > ($1, $2) order by torrent_id, infohash limit $3";
     on!(conn, |c| sqlx::query_as(SQL)
-        .bind(after)
+        .bind(after.0)
+        .bind(&after.1)
         .bind(limit)
         .fetch_all(c)
         .await)
@@ -182,7 +183,7 @@ pub async fn hear(tx: &mut Tx, rows: &[Heard]) -> Result<(), sqlx::Error> {
                 .push_bind(row.completed);
         });
         sql.push(
-            " on conflict (infohash) do update set torrent_id = excluded.torrent_id, seeders = excluded.seeders, \
+            " on conflict (torrent_id, infohash) do update set seeders = excluded.seeders, \
             leechers = excluded.leechers, reported = excluded.reported, completed = excluded.completed",
         );
         sql.build().persistent(false).execute(c).await.map(drop)

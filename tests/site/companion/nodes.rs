@@ -87,9 +87,9 @@ fn what_one_node_does_holds_on_the_other() {
         // Limits hold across both.
         let limit = 20;
         let mut served = 0;
-        for n in 0..limit + 8 {
+        for (n, id) in ids.iter().enumerate().take(limit + 8) {
             member.follow(if n % 2 == 0 { site.port } else { node.port });
-            let reply = member.get(&format!("/torrents/{}/download", ids[n])).await;
+            let reply = member.get(&format!("/torrents/{id}/download")).await;
             match reply.status {
                 200 => served += 1,
                 429 => assert!(n >= limit, "{n}"),
