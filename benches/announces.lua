@@ -2,15 +2,19 @@
 -- often, so that a torrent is announced as often as it has peers.
 --
 -- From the environment: HASHES and KEYS name files with a percent-encoded hash, a passkey a line; BUSIEST is how
--- many peers the first torrent has, the one of rank r has BUSIEST / r^0.8 and at least one; SEED. With FILL, a
--- number, the peers from that one on announce in turn for the first time, as after the start of a tracker.
+-- many peers the first torrent has, the one of rank r has BUSIEST / r^0.8 and at least one; SEED; MOVED, at how many
+-- of a hundred announces a seeder has moved bytes since its last; STATE names the file in which the peers' counters go
+-- from one run to the next. With FILL, a number, the peers from that one on announce in turn for the first time, as
+-- after the start of a tracker.
 
 local hashes, keys = {}, {}
--- The torrent of each peer, and how often it has moved bytes.
-local torrent_of, moved = {}, {}
+-- The torrent of each peer, and how often it has moved bytes (global like the next ones).
+local torrent_of = {}
+moved = {}
 local fill = tonumber(os.getenv("FILL"))
 -- Co-prime to any number of peers below it: peers come in an order that knows nothing of torrents.
 local stride = 15485863
+local share_moved = tonumber(os.getenv("MOVED"))
 local threads = {}
 -- Global, because `done` reads them of each thread.
 failures, first_failure = 0, nil
@@ -34,6 +38,11 @@ function init()
             torrent_of[#torrent_of + 1] = rank
         end
     end
+    local state = io.open(os.getenv("STATE"))
+    if state then
+        for peer, times in state:read("*a"):gmatch("(%d+) (%d+)") do moved[tonumber(peer)] = tonumber(times) end
+        state:close()
+    end
 end
 
 function request()
@@ -44,10 +53,10 @@ function request()
     else
         peer = math.random(#torrent_of)
     end
-    -- Three of four peers seed. They moved bytes since their last announce one time in four, the others always.
-    local seeds = peer % 4 ~= 0
+    -- Nine of ten peers seed. The others moved bytes at every announce.
+    local seeds = peer % 10 ~= 0
     local times = moved[peer] or 0
-    if not fill and (not seeds or math.random(4) == 1) then
+    if not fill and (not seeds or math.random(100) <= share_moved) then
         times = times + 1
         moved[peer] = times
     end
@@ -70,10 +79,13 @@ function done(summary, latency, _)
     local errors = summary.errors
     local failed = errors.connect + errors.read + errors.write + errors.timeout
     local why = failed > 0 and "connection errors" or "-"
+    local state = io.open(os.getenv("STATE"), "w")
     for _, thread in ipairs(threads) do
+        for peer, times in pairs(thread:get("moved")) do state:write(peer, " ", times, "\n") end
         failed = failed + thread:get("failures")
         why = thread:get("first_failure") or why
     end
+    state:close()
     io.write(string.format("RESULT %d %.3f %.2f %.2f %d %s\n", summary.requests, summary.duration / 1e6,
         latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, failed, why))
 end

@@ -33,9 +33,19 @@ macro_rules! routes {
             $(Route { method: stringify!($method), pattern: $pattern, access: Access::$access }),+
         ];
 
-        /// The table as the router.
-        pub fn configure(site: &mut ServiceConfig) {
-            $(site.route($pattern, $method().to($handler));)+
+        /// What torrent clients ask thousands of times a second. It answers whatever comes in its own way, and goes
+        /// without what pages are wrapped in.
+        pub fn clients(site: &mut ServiceConfig) {
+            $(if is_announce($pattern) {
+                site.route($pattern, $method().to($handler));
+            })+
+        }
+
+        /// The rest of the table as the router.
+        pub fn pages(site: &mut ServiceConfig) {
+            $(if !is_announce($pattern) {
+                site.route($pattern, $method().to($handler));
+            })+
         }
     };
 }
@@ -61,6 +71,7 @@ use crate::torrents::{browse, delete, download, edit, show, upload};
 use crate::tracker::embedded::announce;
 use crate::tracker::pages as tracker;
 use crate::web::assets;
+use crate::web::errors::is_announce;
 
 routes! {
     // Files of the interface.

@@ -54,12 +54,16 @@ pub fn start(app: &web::Data<App>, listener: TcpListener) -> anyhow::Result<Runn
     let http = HttpServer::new(move || {
         Site::new()
             .app_data(shared.clone())
-            // The last one wrapped is the first to see a request.
-            .wrap(from_fn(gate::guard))
-            .wrap(from_fn(errors::render_errors))
-            .wrap(Compress::default())
-            .wrap(from_fn(gate::watch))
-            .configure(routes::configure)
+            .configure(routes::clients)
+            .service(
+                web::scope("")
+                    // The last one wrapped is the first to see a request.
+                    .wrap(from_fn(gate::guard))
+                    .wrap(from_fn(errors::render_errors))
+                    .wrap(Compress::default())
+                    .wrap(from_fn(gate::watch))
+                    .configure(routes::pages),
+            )
     })
     .workers(workers)
     .client_request_timeout(Duration::from_secs(5))

@@ -24,7 +24,8 @@ pub struct Tracker {
     /// `udp://tracker.example.org:6969`. Empty takes the site's own URL, and its host with the UDP port.
     pub url: String,
     pub udp_url: String,
-    /// Peers remembered in all swarms, of 150 to 220 bytes each.
+    /// Peers remembered in all swarms, of 150 to 220 bytes each; and at most as many sessions' last totals, of 140
+    /// to 250.
     pub total_peers: usize,
     /// Torrents that one member may be in at once, and peers that one member may have in all of them.
     pub member_torrents: usize,

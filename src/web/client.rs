@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, web};
 
 use crate::app::App;
 
@@ -11,7 +11,7 @@ use crate::app::App;
 /// IPv4 in IPv6 clothing is IPv4.
 pub fn address(req: &HttpRequest) -> Option<IpAddr> {
     let peer = req.peer_addr()?.ip().to_canonical();
-    let app = App::of(req).ok()?;
+    let app = req.app_data::<web::Data<App>>()?;
     let proxies = &app.config.server.trusted_proxies;
     if !proxies.contains(&peer) {
         return Some(peer);

@@ -141,7 +141,8 @@ async fn answer(
     }
 }
 
-fn is_announce(path: &str) -> bool {
+/// Whether torrent clients ask there: a path, or a route's pattern.
+pub fn is_announce(path: &str) -> bool {
     ["/announce", "/scrape"].iter().any(|start| {
         path.strip_prefix(start)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -17,7 +17,8 @@ use crate::error::Error;
 
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'";
-const QUERY_LIMIT: usize = 8 * 1024;
+/// Bytes after the `?`, of pages and of announces.
+pub const QUERY_LIMIT: usize = 8 * 1024;
 
 /// Names the request, logs its outcome, and puts the headers on whatever comes back.
 pub async fn watch(

@@ -8,6 +8,7 @@ mod fixtures;
 mod access;
 mod accounts;
 mod admin;
+mod books;
 mod categories;
 mod commands;
 mod companion;

@@ -42,7 +42,7 @@ const MOST_REPORTS: usize = 32;
 /// Sessions waiting to be stored while the database does not answer.
 const MOST_WAITING: usize = 200_000;
 /// From here on a batch does not wait for its second to pass.
-const LARGE: usize = 1_000;
+const LARGE: usize = 20_000;
 /// How long a client waits for its last words to be stored.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -229,25 +229,16 @@ impl Ledger {
     pub fn note(&self, key: SessionKey, report: Report) -> Result<u64, Failure> {
         let mut waiting = self.waiting.lock();
         let full = waiting.sessions.len() >= MOST_WAITING;
-        let reports = match waiting.sessions.get_mut(&key) {
-            Some(reports) => reports,
+        match waiting.sessions.get_mut(&key) {
+            Some(reports) => append(reports, report)?,
             None if full => {
                 return Err(busy(
                     "the tracker cannot write at the moment; it will take your numbers with the next announce",
                 ));
             }
-            None => waiting.sessions.entry(key).or_default(),
-        };
-        let many = reports.len() >= MOST_REPORTS;
-        match &mut reports[..] {
-            // The middle one of three that grow adds nothing.
-            [.., before, last] if before.leads_to(last) && last.leads_to(&report) => {
-                last.join(&report);
+            None => {
+                waiting.sessions.insert(key, vec![report]);
             }
-            _ if many => {
-                return Err(Failure::now("too many announces; keep to the interval"));
-            }
-            _ => reports.push(report),
         }
         let batch = waiting.batch;
         let large = waiting.sessions.len() >= LARGE;
@@ -260,10 +251,15 @@ impl Ledger {
 
     /// What waits, and the number of its batch.
     pub fn take(&self) -> (u64, Batch) {
-        let mut waiting = self.waiting.lock();
-        let batch = waiting.batch;
-        waiting.batch += 1;
-        (batch, waiting.sessions.drain().collect())
+        let (batch, sessions) = {
+            let mut waiting = self.waiting.lock();
+            let batch = waiting.batch;
+            waiting.batch += 1;
+            // The next batch is about as large.
+            let next = HashMap::with_capacity(waiting.sessions.len());
+            (batch, std::mem::replace(&mut waiting.sessions, next))
+        };
+        (batch, sessions.into_iter().collect())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -281,6 +277,18 @@ impl Ledger {
         let waited = tokio::time::timeout(patience, stored.wait_for(|&n| n >= batch)).await;
         matches!(waited, Ok(Ok(_)))
     }
+}
+
+/// Adds a report to those of its session.
+fn append(reports: &mut Vec<Report>, report: Report) -> Result<(), Failure> {
+    let many = reports.len() >= MOST_REPORTS;
+    match &mut reports[..] {
+        // The middle one of three that grow adds nothing.
+        [.., before, last] if before.leads_to(last) && last.leads_to(&report) => last.join(&report),
+        _ if many => return Err(Failure::now("too many announces; keep to the interval")),
+        _ => reports.push(report),
+    }
+    Ok(())
 }
 
 fn busy(reason: &'static str) -> Failure {

@@ -5,8 +5,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::accounting::{PATIENCE, Report, SessionKey};
 use super::answer::{self, PeerFormat, Scraped, Terms};
@@ -21,9 +21,14 @@ use super::{Embedded, queries};
 use crate::app::App;
 use crate::ids::{TorrentId, UserId};
 use crate::web::client;
+use crate::web::gate::QUERY_LIMIT;
 
 /// Peers for who does not say how many.
 const USUAL_PEERS: usize = 50;
+/// No cache may answer for us, and no browser take for a page what strangers' clients wrote.
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("private, no-store");
+const NOT_GUESSED: HeaderValue = HeaderValue::from_static("nosniff");
 
 pub async fn announce(req: HttpRequest) -> HttpResponse {
     let outcome = answer_announce(&req).await;
@@ -38,10 +43,10 @@ pub async fn scrape(req: HttpRequest) -> HttpResponse {
 }
 
 async fn answer_announce(req: &HttpRequest) -> Result<Vec<u8>, Failure> {
-    let app = App::of(req).map_err(|_| unready())?;
-    let tracker = inside(&app)?;
+    let tracker = inside(app(req)?)?;
+    let query = query(req)?;
     let admitted = tracker.admit(req.match_info().get("passkey")).await?;
-    let announce = Announce::parse(req.query_string().as_bytes())?;
+    let announce = Announce::parse(query)?;
     let ip = client::address(req)
         .ok_or_else(|| Failure::now("your address is unknown to this server"))?;
     let caller = Caller { ip, via: Via::Http };
@@ -54,16 +59,16 @@ async fn answer_announce(req: &HttpRequest) -> Result<Vec<u8>, Failure> {
 }
 
 async fn answer_scrape(req: &HttpRequest) -> Result<Vec<u8>, Failure> {
-    let app = App::of(req).map_err(|_| unready())?;
-    let tracker = inside(&app)?;
+    let tracker = inside(app(req)?)?;
+    let query = query(req)?;
     tracker.admit(req.match_info().get("passkey")).await?;
-    let hashes = request::scraped(req.query_string().as_bytes())?;
+    let hashes = request::scraped(query)?;
     let files: Vec<Scraped> = hashes.iter().filter_map(|h| tracker.scraped(h)).collect();
     Ok(answer::scrape(&files, tracker.config.min_interval_s))
 }
 
 fn tally(req: &HttpRequest, count: impl FnOnce(&Tally)) {
-    if let Ok(app) = App::of(req)
+    if let Ok(app) = app(req)
         && let Some(tracker) = app.tracker.embedded()
     {
         count(&tracker.tally);
@@ -73,8 +78,25 @@ fn tally(req: &HttpRequest, count: impl FnOnce(&Tally)) {
 fn bencoded(answer: Result<Vec<u8>, Failure>) -> HttpResponse {
     let body = answer.unwrap_or_else(|failure| answer::failure(&failure));
     HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "text/plain"))
+        .insert_header((CONTENT_TYPE, TEXT))
+        .insert_header((CACHE_CONTROL, NOT_KEPT))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, NOT_GUESSED))
         .body(body)
+}
+
+fn app(req: &HttpRequest) -> Result<&App, Failure> {
+    let app = req.app_data::<web::Data<App>>().ok_or_else(unready)?;
+    Ok(app)
+}
+
+fn query(req: &HttpRequest) -> Result<&[u8], Failure> {
+    let query = req.query_string().as_bytes();
+    if query.len() > QUERY_LIMIT {
+        return Err(Failure::now(format!(
+            "the address is longer than {QUERY_LIMIT} bytes after the ?"
+        )));
+    }
+    Ok(query)
 }
 
 /// The tracker inside, where there is one.

@@ -158,13 +158,31 @@ impl Bencoded {
 
     fn key_int(&mut self, key: &str, value: i64) {
         self.key(key);
-        self.0.extend_from_slice(format!("i{value}e").as_bytes());
+        self.0.push(b'i');
+        if value < 0 {
+            self.0.push(b'-');
+        }
+        self.digits(value.unsigned_abs());
+        self.0.push(b'e');
     }
 
     fn bytes(&mut self, bytes: &[u8]) {
-        self.0
-            .extend_from_slice(format!("{}:", bytes.len()).as_bytes());
+        self.digits(bytes.len() as u64);
+        self.0.push(b':');
         self.0.extend_from_slice(bytes);
+    }
+
+    fn digits(&mut self, mut number: u64) {
+        let (mut digits, mut at) = ([0; 20], 20);
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(&digits[at..]);
     }
 }
 

@@ -4,13 +4,11 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
 use actix_web::{App as Site, HttpResponse, HttpServer, web};
 use anyhow::Context;
 
-use super::announce;
 use crate::app::App;
-use crate::web::{errors, gate};
+use crate::routes;
 
 /// Bound and not yet polled; `None` where the tracker has no address of its own.
 pub fn start(app: &web::Data<App>, workers: usize) -> anyhow::Result<Option<Server>> {
@@ -26,12 +24,7 @@ pub fn start(app: &web::Data<App>, workers: usize) -> anyhow::Result<Option<Serv
     let server = HttpServer::new(move || {
         Site::new()
             .app_data(shared.clone())
-            .wrap(from_fn(gate::guard))
-            .wrap(from_fn(errors::render_errors))
-            .route("/announce", web::get().to(announce::announce))
-            .route("/announce/{passkey}", web::get().to(announce::announce))
-            .route("/scrape", web::get().to(announce::scrape))
-            .route("/scrape/{passkey}", web::get().to(announce::scrape))
+            .configure(routes::clients)
             .default_service(web::to(elsewhere))
     })
     .workers(workers)

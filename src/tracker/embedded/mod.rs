@@ -10,6 +10,7 @@ mod counters;
 mod holdings;
 pub mod listen;
 mod lookups;
+mod memory;
 mod numbers;
 mod peers;
 pub(super) mod queries;
@@ -48,6 +49,8 @@ use store::Store;
 use swarm::{Bounds, Swarms};
 
 const TICK: Duration = Duration::from_secs(1);
+/// Between two parts of the numbers, while more wait.
+const BREATH: Duration = Duration::from_millis(50);
 /// Beyond two intervals, what a peer may be late before it is forgotten.
 const SLACK_S: u32 = 60;
 /// Days after which a silent session is forgotten, and a sample.
@@ -116,7 +119,7 @@ impl Embedded {
             }),
             ledger: Ledger::default(),
             numbers: NumbersBook::default(),
-            store: tokio::sync::Mutex::default(),
+            store: tokio::sync::Mutex::new(Store::new(lifetime_s, config.total_peers)),
             carried_until: clock.now().plus(i64::from(lifetime_s)),
             carries: AtomicBool::new(true),
             trouble: Mutex::default(),
@@ -229,6 +232,9 @@ impl Embedded {
                 max_bytes_per_s: self.config.max_bytes_per_s,
             };
             let mut store = self.store.lock().await;
+            if self.rights.database_went_back() {
+                store.forget_everything();
+            }
             let too_fast = store
                 .flush(&self.db, &self.ledger, &self.swarms, &self.numbers, terms)
                 .await?;
@@ -307,15 +313,18 @@ impl Embedded {
     }
 
     async fn write_until(&self, mut stop: watch::Receiver<bool>) {
-        let mut tick = ticks();
+        let (mut tick, mut more) = (ticks(), false);
         loop {
             tokio::select! {
                 _ = stop.wait_for(|&stopped| stopped) => return,
                 _ = tick.tick() => {}
                 () = self.ledger.urgent.notified() => {}
+                // Others write too.
+                () = tokio::time::sleep(BREATH), if more => {}
             }
             let outcome = self.flush().await;
             let failed = outcome.is_err();
+            more = matches!(outcome, Ok(true));
             self.note(
                 |t| &mut t.writing,
                 "storing announces",
@@ -355,10 +364,13 @@ impl Embedded {
 
     /// Forgets some sessions and samples past their days.
     pub async fn purge(&self, now: Timestamp) -> Result<(), sqlx::Error> {
-        let _alone = self.store.lock().await;
+        let mut store = self.store.lock().await;
         let mut tx = self.db.write().await?;
-        let sessions =
-            queries::purge_sessions(&mut tx, now.plus(-SESSION_DAYS * DAY_S), PURGE, now).await?;
+        let before = now.plus(-SESSION_DAYS * DAY_S);
+        let sessions = queries::purge_sessions(&mut tx, before, PURGE, now).await?;
+        if sessions > 0 {
+            store.forget_before(before);
+        }
         let day = super::history::day_of(now) - SAMPLE_DAYS;
         let samples = queries::purge_samples(&mut tx, day, PURGE).await?;
         if sessions + samples > 0 {

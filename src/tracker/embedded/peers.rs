@@ -85,6 +85,17 @@ impl Peers {
 
     /// Takes in a newcomer, or what is new about a peer.
     pub fn put(&mut self, key: Key, visit: &Visit) {
+        let table = match visit.seeding {
+            true => &mut self.seeders,
+            false => &mut self.leechers,
+        };
+        // Nearly always it is where it was.
+        if let Some(peer) = table.get_mut(&key) {
+            let was_paused = peer.paused;
+            peer.see(visit);
+            self.paused = self.paused + u32::from(peer.paused) - u32::from(was_paused);
+            return;
+        }
         let mut peer = self.remove(&key).unwrap_or(Peer {
             v4: Ipv4Addr::UNSPECIFIED,
             v6: Ipv6Addr::UNSPECIFIED,
@@ -94,15 +105,7 @@ impl Peers {
             v6_seen: 0,
             paused: false,
         });
-        match visit.address {
-            SocketAddr::V4(a) => {
-                (peer.v4, peer.v4_port, peer.v4_seen) = (*a.ip(), a.port(), seconds(visit.at))
-            }
-            SocketAddr::V6(a) => {
-                (peer.v6, peer.v6_port, peer.v6_seen) = (*a.ip(), a.port(), seconds(visit.at))
-            }
-        }
-        peer.paused = !visit.seeding && visit.event == Event::Paused;
+        peer.see(visit);
         if visit.seeding {
             self.seeders.insert(key, peer);
         } else {
@@ -175,6 +178,18 @@ impl Peers {
 }
 
 impl Peer {
+    fn see(&mut self, visit: &Visit) {
+        match visit.address {
+            SocketAddr::V4(a) => {
+                (self.v4, self.v4_port, self.v4_seen) = (*a.ip(), a.port(), seconds(visit.at))
+            }
+            SocketAddr::V6(a) => {
+                (self.v6, self.v6_port, self.v6_seen) = (*a.ip(), a.port(), seconds(visit.at))
+            }
+        }
+        self.paused = !visit.seeding && visit.event == Event::Paused;
+    }
+
     fn seen(&self) -> u32 {
         self.v4_seen.max(self.v6_seen)
     }

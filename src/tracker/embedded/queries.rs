@@ -143,7 +143,7 @@ pub async fn is_retired(conn: &mut Conn, passkey: &str) -> Result<bool, sqlx::Er
     Ok(found > 0)
 }
 
-/// What is stored of a session and of its member's transfer, in the order of the keys asked for.
+/// What is stored of a session and of its member's transfer.
 #[derive(Clone, Debug, Default, sqlx::FromRow)]
 pub struct BookRow {
     pub place: i64,
@@ -157,10 +157,25 @@ pub struct BookRow {
     pub joined_at: Option<Timestamp>,
 }
 
-pub async fn books(conn: &mut Conn, keys: &[&SessionKey]) -> Result<Vec<BookRow>, sqlx::Error> {
+/// What is stored of sessions, each named by its place.
+pub async fn books(
+    conn: &mut Conn,
+    keys: &[(i64, &SessionKey)],
+) -> Result<Vec<BookRow>, sqlx::Error> {
+    let mut rows = Vec::with_capacity(keys.len());
+    for keys in portions(keys) {
+        rows.append(&mut books_of(conn, keys).await?);
+    }
+    Ok(rows)
+}
+
+async fn books_of(
+    conn: &mut Conn,
+    keys: &[(i64, &SessionKey)],
+) -> Result<Vec<BookRow>, sqlx::Error> {
     on!(conn, |c: B| {
         let mut sql = QueryBuilder::<B>::new("with k (place, torrent, member, peer, client) as (");
-        sql.push_values(keys.iter().zip(0i64..), |mut row, (key, place)| {
+        sql.push_values(keys, |mut row, &(place, key)| {
             row.push_bind(place)
                 .push_bind(key.torrent)
                 .push_bind(key.user)
@@ -173,9 +188,20 @@ pub async fn books(conn: &mut Conn, keys: &[&SessionKey]) -> Result<Vec<BookRow>
             left join announce_sessions s on s.torrent_id = k.torrent and s.user_id = k.member and s.peer_id = k.peer \
             and s.client_key = k.client \
             left join transfers x on x.torrent_id = k.torrent and x.user_id = k.member \
-            left join torrents t on t.id = k.torrent left join users u on u.id = k.member order by k.place",
+            left join torrents t on t.id = k.torrent left join users u on u.id = k.member",
         );
-        sql.build_query_as().persistent(false).fetch_all(c).await
+        sql.build_query_as().fetch_all(c).await
+    })
+}
+
+/// Rows in portions of a few fixed sizes, so that each statement's text is one of a few, and stays prepared.
+fn portions<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    const SIZES: [usize; 5] = [256, 64, 16, 4, 1];
+    std::iter::from_fn(move || {
+        let size = SIZES.into_iter().find(|&size| size <= rows.len())?;
+        let (portion, rest) = rows.split_at(size);
+        rows = rest;
+        Some(portion)
     })
 }
 
@@ -187,29 +213,29 @@ pub struct Baseline<'a> {
 }
 
 pub async fn save_baselines(tx: &mut Tx, rows: &[Baseline<'_>]) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    on!(tx, |c: B| {
-        let mut sql = QueryBuilder::<B>::new(
-            "insert into announce_sessions (torrent_id, user_id, peer_id, client_key, uploaded, downloaded, last_at) ",
-        );
-        sql.push_values(rows, |mut values, row| {
-            values
-                .push_bind(row.key.torrent)
-                .push_bind(row.key.user)
-                .push_bind(row.key.peer_id.to_vec())
-                .push_bind(row.key.client_key.clone())
-                .push_bind(row.totals.uploaded)
-                .push_bind(row.totals.downloaded)
-                .push_bind(row.at);
-        });
-        sql.push(
+    for rows in portions(rows) {
+        on!(tx, |c: B| {
+            let mut sql = QueryBuilder::<B>::new(
+                "insert into announce_sessions (torrent_id, user_id, peer_id, client_key, uploaded, downloaded, last_at) ",
+            );
+            sql.push_values(rows, |mut values, row| {
+                values
+                    .push_bind(row.key.torrent)
+                    .push_bind(row.key.user)
+                    .push_bind(row.key.peer_id.to_vec())
+                    .push_bind(row.key.client_key.clone())
+                    .push_bind(row.totals.uploaded)
+                    .push_bind(row.totals.downloaded)
+                    .push_bind(row.at);
+            });
+            sql.push(
             " on conflict (torrent_id, user_id, peer_id, client_key) do update set uploaded = excluded.uploaded, \
             downloaded = excluded.downloaded, last_at = excluded.last_at",
         );
-        sql.build().persistent(false).execute(c).await.map(drop)
-    })
+            sql.build().execute(c).await.map(drop)
+        })?;
+    }
+    Ok(())
 }
 
 /// What a batch adds, by torrent and member. Sorted, so that rows are locked in one order.
@@ -220,51 +246,53 @@ pub async fn add_to_transfers(
     additions: &Additions,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    if additions.is_empty() {
-        return Ok(());
+    let additions: Vec<_> = additions.iter().collect();
+    for additions in portions(&additions) {
+        on!(tx, |c: B| {
+            let mut sql = QueryBuilder::<B>::new(
+                "insert into transfers (torrent_id, user_id, uploaded, downloaded, first_at, last_at) ",
+            );
+            sql.push_values(additions, |mut row, &((torrent, user), added)| {
+                row.push_bind(*torrent)
+                    .push_bind(*user)
+                    .push_bind(added.uploaded)
+                    .push_bind(added.downloaded)
+                    .push_bind(at)
+                    .push_bind(at);
+            });
+            sql.push(" on conflict (torrent_id, user_id) do update set uploaded = ");
+            push_sum(&mut sql, "transfers.uploaded", "excluded.uploaded");
+            sql.push(", downloaded = ");
+            push_sum(&mut sql, "transfers.downloaded", "excluded.downloaded");
+            sql.push(", last_at = excluded.last_at");
+            sql.build().execute(c).await.map(drop)
+        })?;
     }
-    on!(tx, |c: B| {
-        let mut sql = QueryBuilder::<B>::new(
-            "insert into transfers (torrent_id, user_id, uploaded, downloaded, first_at, last_at) ",
-        );
-        sql.push_values(additions, |mut row, ((torrent, user), added)| {
-            row.push_bind(*torrent)
-                .push_bind(*user)
-                .push_bind(added.uploaded)
-                .push_bind(added.downloaded)
-                .push_bind(at)
-                .push_bind(at);
-        });
-        sql.push(" on conflict (torrent_id, user_id) do update set uploaded = ");
-        push_sum(&mut sql, "transfers.uploaded", "excluded.uploaded");
-        sql.push(", downloaded = ");
-        push_sum(&mut sql, "transfers.downloaded", "excluded.downloaded");
-        sql.push(", last_at = excluded.last_at");
-        sql.build().persistent(false).execute(c).await.map(drop)
-    })
+    Ok(())
 }
 
 pub async fn add_to_users(
     tx: &mut Tx,
     additions: &BTreeMap<UserId, Totals>,
 ) -> Result<(), sqlx::Error> {
-    if additions.is_empty() {
-        return Ok(());
+    let additions: Vec<_> = additions.iter().collect();
+    for additions in portions(&additions) {
+        on!(tx, |c: B| {
+            let mut sql = QueryBuilder::<B>::new("with d (id, up, down) as (");
+            sql.push_values(additions, |mut row, &(user, added)| {
+                row.push_bind(*user)
+                    .push_bind(added.uploaded)
+                    .push_bind(added.downloaded);
+            });
+            sql.push(") update users set uploaded = ");
+            push_sum(&mut sql, "users.uploaded", "d.up");
+            sql.push(", downloaded = ");
+            push_sum(&mut sql, "users.downloaded", "d.down");
+            sql.push(" from d where users.id = d.id");
+            sql.build().execute(c).await.map(drop)
+        })?;
     }
-    on!(tx, |c: B| {
-        let mut sql = QueryBuilder::<B>::new("with d (id, up, down) as (");
-        sql.push_values(additions, |mut row, (user, added)| {
-            row.push_bind(*user)
-                .push_bind(added.uploaded)
-                .push_bind(added.downloaded);
-        });
-        sql.push(") update users set uploaded = ");
-        push_sum(&mut sql, "users.uploaded", "d.up");
-        sql.push(", downloaded = ");
-        push_sum(&mut sql, "users.downloaded", "d.down");
-        sql.push(" from d where users.id = d.id");
-        sql.build().persistent(false).execute(c).await.map(drop)
-    })
+    Ok(())
 }
 
 /// `a + b`, staying at [`FULL`]: one forged counter must not make a sum that no row can hold.
@@ -301,27 +329,27 @@ pub async fn save_numbers(
     rows: &[NewNumbers],
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    on!(tx, |c: B| {
-        let mut sql = QueryBuilder::<B>::new(
-            "insert into swarms (torrent_id, seeders, leechers, completed, updated_at) ",
-        );
-        sql.push_values(rows, |mut values, row| {
-            values
-                .push_bind(row.torrent)
-                .push_bind(i64::from(row.seeders))
-                .push_bind(i64::from(row.leechers))
-                .push_bind(row.completed)
-                .push_bind(at);
-        });
-        sql.push(
+    for rows in portions(rows) {
+        on!(tx, |c: B| {
+            let mut sql = QueryBuilder::<B>::new(
+                "insert into swarms (torrent_id, seeders, leechers, completed, updated_at) ",
+            );
+            sql.push_values(rows, |mut values, row| {
+                values
+                    .push_bind(row.torrent)
+                    .push_bind(i64::from(row.seeders))
+                    .push_bind(i64::from(row.leechers))
+                    .push_bind(row.completed)
+                    .push_bind(at);
+            });
+            sql.push(
             " on conflict (torrent_id) do update set seeders = excluded.seeders, leechers = excluded.leechers, \
             completed = swarms.completed + excluded.completed, updated_at = excluded.updated_at",
         );
-        sql.build().persistent(false).execute(c).await.map(drop)
-    })
+            sql.build().execute(c).await.map(drop)
+        })?;
+    }
+    Ok(())
 }
 
 /// The packed rows of one day for these torrents; those without one are missing.
@@ -348,21 +376,21 @@ pub async fn save_samples(
     day: i64,
     rows: &[(TorrentId, Vec<u8>)],
 ) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
-        return Ok(());
+    for rows in portions(rows) {
+        on!(tx, |c: B| {
+            let mut sql =
+                QueryBuilder::<B>::new("insert into swarm_history (torrent_id, day, samples) ");
+            sql.push_values(rows, |mut values, (torrent, packed)| {
+                values
+                    .push_bind(*torrent)
+                    .push_bind(day)
+                    .push_bind(packed.clone());
+            });
+            sql.push(" on conflict (torrent_id, day) do update set samples = excluded.samples");
+            sql.build().execute(c).await.map(drop)
+        })?;
     }
-    on!(tx, |c: B| {
-        let mut sql =
-            QueryBuilder::<B>::new("insert into swarm_history (torrent_id, day, samples) ");
-        sql.push_values(rows, |mut values, (torrent, packed)| {
-            values
-                .push_bind(*torrent)
-                .push_bind(day)
-                .push_bind(packed.clone());
-        });
-        sql.push(" on conflict (torrent_id, day) do update set samples = excluded.samples");
-        sql.build().persistent(false).execute(c).await.map(drop)
-    })
+    Ok(())
 }
 
 /// Forgets sessions not heard of since `before`, at most `limit`, and notes with the transfer that it did.

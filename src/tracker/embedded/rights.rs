@@ -4,6 +4,7 @@
 //! A torrent takes about 60 bytes for each of its hashes, a member about 100.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
@@ -25,6 +26,7 @@ pub struct Rights {
     members: RwLock<Members>,
     /// Up to where the database has been followed. Held while following: one at a time.
     seen: tokio::sync::Mutex<Seen>,
+    went_back: AtomicBool,
 }
 
 struct Seen {
@@ -122,6 +124,11 @@ impl Rights {
         self.torrents.read().by_hash.len()
     }
 
+    /// Whether the database was found to be of an earlier time, since this was last asked.
+    pub fn database_went_back(&self) -> bool {
+        self.went_back.swap(false, Ordering::Relaxed)
+    }
+
     /// Takes in what was committed since the last time, in batches, and hands to `act` what that takes away. Whatever
     /// was read is acted on, also when reading on fails.
     pub async fn follow(&self, db: &Db, act: impl FnOnce(Revoked)) -> anyhow::Result<()> {
@@ -144,6 +151,7 @@ impl Rights {
             };
             *self.torrents.write() = Torrents::default();
             *self.members.write() = Members::default();
+            self.went_back.store(true, Ordering::Relaxed);
         }
         if seen.catalogue == 0 {
             self.load_torrents(&mut conn).await?;

@@ -1,10 +1,13 @@
-//! The books' way into the database: batches of reports, each part one short transaction that reads the baselines,
-//! adds what grew and stores both. A part that fails is kept and tried again; because the baseline is read anew,
-//! one whose commit was answered by a broken connection is not counted twice.
+//! The books' way into the database: batches of reports, each part one short transaction that adds what grew and
+//! stores the new baselines. Baselines that this process stored or read are remembered, so that most reports need no
+//! reading, and those that change nothing no transaction. A part that fails is kept and tried again; because its
+//! baselines are read anew, one whose commit was answered by a broken connection is not counted twice.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use super::accounting::{Batch, Known, LATE_S, Ledger, Mark, Report, SessionKey, Totals};
+use super::memory::{Memory, Remembered};
 use super::numbers::NumbersBook;
 use super::queries::{self, Additions, Baseline, BookRow, NewNumbers};
 use super::swarm::Swarms;
@@ -12,8 +15,11 @@ use crate::clock::Timestamp;
 use crate::db::Db;
 use crate::ids::{TorrentId, UserId};
 
-/// Sessions in one transaction: a few milliseconds of the writer's time.
-const PART: usize = 150;
+/// Sessions in the first transaction, and in any.
+const PART: usize = 128;
+const MOST: usize = 4_096;
+/// How long one transaction should hold the writer at the most.
+const HELD: Duration = Duration::from_millis(25);
 /// Seconds after which a session that moved nothing is written all the same, so that it does not look asleep.
 const TOUCH_S: i64 = 86_400;
 const MOST_TOLD: usize = 10_000;
@@ -22,7 +28,11 @@ const MOST_TOLD: usize = 10_000;
 pub struct Store {
     batch: Batch,
     number: u64,
-    marks: HashMap<SessionKey, Mark>,
+    part: usize,
+    /// What the database holds. Only this process writes it; what is being written is taken out first, so that
+    /// whatever becomes of the transaction, it is read again unless the commit was seen to succeed.
+    stored: Memory<Remembered>,
+    marks: Memory<Mark>,
     /// Sessions heard of in this run, while numbers of an earlier run are carried.
     heard: Option<HashSet<SessionKey>>,
     /// Sessions whose impossible reports were logged: each once.
@@ -38,22 +48,33 @@ pub struct Terms {
     pub max_bytes_per_s: i64,
 }
 
-impl Default for Store {
-    fn default() -> Self {
+impl Store {
+    /// Remembers at most `most` sessions, each for as long as its peer lives.
+    pub fn new(lifetime_s: u32, most: usize) -> Self {
         Self {
             batch: Batch::default(),
             number: 0,
-            marks: HashMap::new(),
+            part: PART,
+            stored: Memory::new(i64::from(lifetime_s), most),
+            marks: Memory::new(LATE_S, most),
             heard: Some(HashSet::new()),
             told: HashSet::new(),
         }
     }
-}
 
-impl Store {
     /// From now on no numbers of an earlier run are carried.
     pub fn forget_carried(&mut self) {
         self.heard = None;
+    }
+
+    /// Sessions last stored before this are about to be purged.
+    pub fn forget_before(&mut self, before: Timestamp) {
+        self.stored.forget(|known| known.session_at < before);
+    }
+
+    /// The database is not the one that was written.
+    pub fn forget_everything(&mut self) {
+        self.stored.forget(|_| true);
     }
 
     /// Stores what is left of the last batch, and one batch more; answers how many reports were too fast to count.
@@ -65,6 +86,8 @@ impl Store {
         numbers: &NumbersBook,
         terms: Terms,
     ) -> Result<u64, sqlx::Error> {
+        self.stored.turn(terms.now);
+        self.marks.turn(terms.now);
         let mut too_fast = self.write_out(db, swarms, numbers, terms).await?;
         ledger.publish(self.number);
         if !ledger.is_empty() {
@@ -72,8 +95,6 @@ impl Store {
             too_fast += self.write_out(db, swarms, numbers, terms).await?;
             ledger.publish(self.number);
         }
-        self.marks
-            .retain(|_, mark| terms.now.since(mark.at) <= LATE_S);
         Ok(too_fast)
     }
 
@@ -84,22 +105,34 @@ impl Store {
         numbers: &NumbersBook,
         terms: Terms,
     ) -> Result<u64, sqlx::Error> {
-        let (mut size, mut too_fast) = (PART, 0);
+        self.leave_out_unchanged(terms);
+        let mut too_fast = 0;
         while !self.batch.is_empty() {
-            let from = self.batch.len().saturating_sub(size);
+            let from = self.batch.len().saturating_sub(self.part);
             let part = &self.batch[from..];
-            match write_part(db, part, &self.marks, swarms, terms).await {
+            let known: Vec<Option<BookRow>> = part
+                .iter()
+                .map(|(key, _)| self.stored.take(key).map(BookRow::from))
+                .collect();
+            let begun = Instant::now();
+            match write_part(db, part, &known, &mut self.marks, swarms, terms).await {
                 Ok(written) => {
-                    self.marks.extend(written.marks);
-                    too_fast += tell_once(&mut self.told, written.too_fast);
-                    numbers.wrote(&written.completed);
                     if let Some(heard) = &mut self.heard {
                         note_returned(heard, part, &written.known_before, swarms);
                     }
+                    for (key, stored) in written.stored {
+                        self.stored.put(key, stored);
+                    }
+                    for (key, mark) in written.marks {
+                        self.marks.put(key, mark);
+                    }
+                    too_fast += tell_once(&mut self.told, written.too_fast);
+                    numbers.wrote(&written.completed);
                     self.batch.truncate(from);
+                    self.part = next_part(self.part, begun.elapsed());
                 }
                 // One row that the schema refuses must not hold up the others: look for it, and leave it out.
-                Err(error) if is_refused(&error) && part.len() > 1 => size = 1,
+                Err(error) if is_refused(&error) && part.len() > 1 => self.part = 1,
                 Err(error) if is_refused(&error) => {
                     let key = &part[0].0;
                     tracing::error!(torrent = %key.torrent, member = %key.user, %error, "a report cannot be stored; it is left out");
@@ -109,6 +142,36 @@ impl Store {
             }
         }
         Ok(too_fast)
+    }
+
+    /// Most announces come from clients that moved nothing since their last one.
+    fn leave_out_unchanged(&mut self, terms: Terms) {
+        let Self { stored, marks, .. } = self;
+        self.batch.retain(|(key, reports)| {
+            let Some(known) = stored.get(key) else {
+                return true;
+            };
+            let mark = marks.get(key);
+            let judged = judge(reports, &BookRow::from(known), mark, terms);
+            if judged.writes() {
+                return true;
+            }
+            if let Some(mark) = judged.mark.filter(|_| judged.mark != mark) {
+                marks.put(key.clone(), mark);
+            }
+            false
+        });
+    }
+}
+
+/// Sessions for the next transaction, given how long one of `part` took.
+fn next_part(part: usize, took: Duration) -> usize {
+    if took > HELD {
+        (part / 2).max(1)
+    } else if took * 2 < HELD {
+        (part * 2).min(MOST)
+    } else {
+        part
     }
 }
 
@@ -160,25 +223,38 @@ fn is_refused(error: &sqlx::Error) -> bool {
 }
 
 struct Written {
+    stored: Vec<(SessionKey, Remembered)>,
     marks: Vec<(SessionKey, Mark)>,
     too_fast: Vec<(SessionKey, u64)>,
     completed: Vec<NewNumbers>,
-    /// Places in the part whose sessions were stored before.
+    /// Places in the part whose sessions an earlier run may have stored.
     known_before: HashSet<i64>,
 }
 
+/// Stores a part, of which `known` says what is stored already, where that is remembered.
 async fn write_part(
     db: &Db,
     part: &[(SessionKey, Vec<Report>)],
-    marks: &HashMap<SessionKey, Mark>,
+    known: &[Option<BookRow>],
+    marks: &mut Memory<Mark>,
     swarms: &Swarms,
     terms: Terms,
 ) -> Result<Written, sqlx::Error> {
     let now = terms.now;
     let mut tx = db.write().await?;
-    let keys: Vec<&SessionKey> = part.iter().map(|(key, _)| key).collect();
-    let books = queries::books(&mut tx, &keys).await?;
-    let entries = entries(part, &books, marks, terms);
+    let unknown: Vec<(i64, &SessionKey)> = (0i64..)
+        .zip(part.iter().zip(known))
+        .filter(|(_, (_, known))| known.is_none())
+        .map(|(place, ((key, _), _))| (place, key))
+        .collect();
+    let read = queries::books(&mut tx, &unknown).await?;
+    let known_before = read
+        .iter()
+        .filter(|row| row.session_at.is_some())
+        .map(|row| row.place)
+        .collect();
+    let read: HashMap<i64, BookRow> = read.into_iter().map(|row| (row.place, row)).collect();
+    let entries = entries(part, known, &read, marks, terms);
     queries::save_baselines(&mut tx, &entries.baselines).await?;
     queries::add_to_transfers(&mut tx, &entries.transfers, now).await?;
     queries::add_to_users(&mut tx, &entries.users).await?;
@@ -207,14 +283,11 @@ async fn write_part(
         tx.commit().await?;
     }
     Ok(Written {
+        stored: entries.stored,
         marks: entries.marks,
         too_fast: entries.too_fast,
         completed,
-        known_before: books
-            .iter()
-            .filter(|row| row.session_at.is_some())
-            .map(|row| row.place)
-            .collect(),
+        known_before,
     })
 }
 
@@ -224,6 +297,7 @@ struct Entries<'a> {
     transfers: Additions,
     users: BTreeMap<UserId, Totals>,
     completed: Vec<(TorrentId, UserId)>,
+    stored: Vec<(SessionKey, Remembered)>,
     marks: Vec<(SessionKey, Mark)>,
     /// Sessions with the number of their reports that were not counted.
     too_fast: Vec<(SessionKey, u64)>,
@@ -235,70 +309,129 @@ impl Entries<'_> {
     }
 }
 
+/// What a session's reports come to, given what is stored of it.
+struct Judged {
+    baseline: Option<Totals>,
+    mark: Option<Mark>,
+    added: Totals,
+    too_fast: u64,
+    completed: bool,
+    /// Whether the session's row is written, and the transfer's.
+    session: bool,
+    transfer: bool,
+}
+
+impl Judged {
+    fn writes(&self) -> bool {
+        self.session || self.transfer
+    }
+}
+
+fn judge(reports: &[Report], row: &BookRow, mark: Option<Mark>, terms: Terms) -> Judged {
+    let now = terms.now;
+    let baseline = row.uploaded.zip(row.downloaded);
+    let baseline = baseline.map(|(uploaded, downloaded)| Totals {
+        uploaded,
+        downloaded,
+    });
+    let mut known = Known {
+        baseline,
+        purged: row.sessions_purged_at.is_some(),
+        returning: terms.returning,
+        since: row
+            .session_at
+            .or(row.published_at.max(row.joined_at))
+            .unwrap_or(now),
+        mark: mark.filter(|mark| now.since(mark.at) <= LATE_S),
+    };
+    let (mut added, mut too_fast) = (Totals::default(), 0);
+    for report in reports {
+        let taken = known.take(report, terms.max_bytes_per_s);
+        add(&mut added, taken.added);
+        too_fast += u64::from(taken.too_fast);
+    }
+    let is_old = |at: Option<Timestamp>| at.is_none_or(|at| now.since(at) > TOUCH_S);
+    let completed = reports.iter().any(|r| r.completed);
+    let changed = known.baseline != baseline || is_old(row.session_at);
+    Judged {
+        baseline: known.baseline,
+        mark: known.mark,
+        added,
+        too_fast,
+        completed,
+        session: known.baseline.is_some() && changed,
+        transfer: added != Totals::default() || completed || is_old(row.transfer_at),
+    }
+}
+
 /// What a part of a batch comes to, given what is stored.
 fn entries<'a>(
     part: &'a [(SessionKey, Vec<Report>)],
-    books: &[BookRow],
-    marks: &HashMap<SessionKey, Mark>,
+    known: &[Option<BookRow>],
+    read: &HashMap<i64, BookRow>,
+    marks: &mut Memory<Mark>,
     terms: Terms,
 ) -> Entries<'a> {
     let now = terms.now;
     let mut entries = Entries::default();
-    let by_place: HashMap<i64, &BookRow> = books.iter().map(|row| (row.place, row)).collect();
     let nothing = BookRow::default();
-    for ((key, reports), place) in part.iter().zip(0i64..) {
-        let row = by_place.get(&place).copied().unwrap_or(&nothing);
-        let baseline = row.uploaded.zip(row.downloaded);
-        let baseline = baseline.map(|(uploaded, downloaded)| Totals {
-            uploaded,
-            downloaded,
-        });
-        let mut known = Known {
-            baseline,
-            purged: row.sessions_purged_at.is_some(),
-            returning: terms.returning,
-            since: row
-                .session_at
-                .or(row.published_at.max(row.joined_at))
-                .unwrap_or(now),
-            mark: marks.get(key).copied(),
-        };
-        let (mut added, mut too_fast) = (Totals::default(), 0);
-        for report in reports {
-            let taken = known.take(report, terms.max_bytes_per_s);
-            add(&mut added, taken.added);
-            too_fast += u64::from(taken.too_fast);
+    for ((key, reports), (place, known)) in part.iter().zip((0i64..).zip(known)) {
+        let row = known.as_ref().or(read.get(&place)).unwrap_or(&nothing);
+        let judged = judge(reports, row, marks.get(key), terms);
+        if judged.too_fast > 0 {
+            entries.too_fast.push((key.clone(), judged.too_fast));
         }
-        if too_fast > 0 {
-            entries.too_fast.push((key.clone(), too_fast));
-        }
-        if let Some(mark) = known.mark {
+        if let Some(mark) = judged.mark {
             entries.marks.push((key.clone(), mark));
         }
-        let is_old = |at: Option<Timestamp>| at.is_none_or(|at| now.since(at) > TOUCH_S);
-        let changed = known.baseline != baseline || is_old(row.session_at);
-        if let Some(totals) = known.baseline.filter(|_| changed) {
+        if let Some(totals) = judged.baseline.filter(|_| judged.session) {
             entries.baselines.push(Baseline {
                 key,
                 totals,
                 at: now,
             });
         }
+        let at =
+            |written: bool, before: Option<Timestamp>| if written { Some(now) } else { before };
+        let session_at = at(judged.session, row.session_at);
+        let transfer_at = at(judged.transfer, row.transfer_at);
+        if let (Some(baseline), Some(session_at), Some(transfer_at)) =
+            (judged.baseline, session_at, transfer_at)
+        {
+            let stored = Remembered {
+                baseline,
+                session_at,
+                transfer_at,
+            };
+            entries.stored.push((key.clone(), stored));
+        }
         let pair = (key.torrent, key.user);
-        let completed = reports.iter().any(|r| r.completed);
-        if added != Totals::default() || completed || is_old(row.transfer_at) {
-            add(entries.transfers.entry(pair).or_default(), added);
+        if judged.transfer {
+            add(entries.transfers.entry(pair).or_default(), judged.added);
         }
-        if added != Totals::default() {
-            add(entries.users.entry(key.user).or_default(), added);
+        if judged.added != Totals::default() {
+            add(entries.users.entry(key.user).or_default(), judged.added);
         }
-        if completed {
+        if judged.completed {
             entries.completed.push(pair);
         }
     }
     entries.completed.sort_unstable();
     entries.completed.dedup();
     entries
+}
+
+impl From<Remembered> for BookRow {
+    /// Of a stored session nothing else is asked.
+    fn from(known: Remembered) -> Self {
+        Self {
+            uploaded: Some(known.baseline.uploaded),
+            downloaded: Some(known.baseline.downloaded),
+            session_at: Some(known.session_at),
+            transfer_at: Some(known.transfer_at),
+            ..Self::default()
+        }
+    }
 }
 
 fn add(sum: &mut Totals, more: Totals) {
