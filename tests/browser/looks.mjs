@@ -23,6 +23,7 @@ const pages = (world) => [
   ["settings", "vera", "/admin/settings"],
   ["members", "vera", "/admin/members"],
   ["invitations", "vera", "/admin/invites"],
+  ["tracker", "vera", "/admin/tracker"],
   ["log", "vera", "/admin/log"],
   ["categories", "vera", "/moderation/categories"],
   ["category", "vera", world.categoryPath],
@@ -36,20 +37,23 @@ export async function looks(check, world) {
     await page.goto("/moderation/categories");
     world.categoryPath = await page.locator("table a[href^='/moderation/categories/']").first().getAttribute("href");
   });
-  for (const [name, as, path, allowed] of pages(world)) {
-    for (const dark of [false, true]) {
-      await check(`${name}: accessible in ${dark ? "the dark" : "light"}`, { as, dark, allowed }, async (page) => {
-        await page.goto(path);
-        await page.evaluate(axe);
-        const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-        const bad = found.violations.filter((violation) => ["serious", "critical"].includes(violation.impact));
-        assert.deepEqual(bad.map((v) => `${v.impact}: ${v.id}: ${v.help}: ${v.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`), []);
-      });
-    }
-    await check(`${name}: fits a phone`, { as, width: 390, height: 844, allowed }, async (page) => {
+  for (const [name, as, path, allowed] of pages(world)) await look(check, name, as, path, allowed);
+}
+
+/** One page, in either colours and on a phone. */
+export async function look(check, name, as, path, allowed) {
+  for (const dark of [false, true]) {
+    await check(`${name}: accessible in ${dark ? "the dark" : "light"}`, { as, dark, allowed }, async (page) => {
       await page.goto(path);
-      const { scroll, width } = await page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, width: document.documentElement.clientWidth }));
-      assert.ok(scroll <= width, `${scroll} px wide in a window of ${width}`);
+      await page.evaluate(axe);
+      const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+      const bad = found.violations.filter((violation) => ["serious", "critical"].includes(violation.impact));
+      assert.deepEqual(bad.map((v) => `${v.impact}: ${v.id}: ${v.help}: ${v.nodes.map((node) => node.html).slice(0, 3).join(" | ")}`), []);
     });
   }
+  await check(`${name}: fits a phone`, { as, width: 390, height: 844, allowed }, async (page) => {
+    await page.goto(path);
+    const { scroll, width } = await page.evaluate(() => ({ scroll: document.documentElement.scrollWidth, width: document.documentElement.clientWidth }));
+    assert.ok(scroll <= width, `${scroll} px wide in a window of ${width}`);
+  });
 }

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { launch, serve, setUp, temporaryDirectory, visit } from "./site.mjs";
 import { accounts } from "./accounts.mjs";
 import { catalogue } from "./catalogue.mjs";
+import { away, companion } from "./companion.mjs";
 import { looks } from "./looks.mjs";
 import { scriptless } from "./scriptless.mjs";
 
@@ -16,7 +17,7 @@ if (!binary || !existsSync(binary)) {
 
 const directory = temporaryDirectory();
 const browser = await launch();
-const site = await serve(binary, directory.path);
+let site = await serve(binary, directory.path);
 const world = { browser, site, binary, directory: directory.path, states: {} };
 let passed = 0, failed = 0;
 
@@ -54,6 +55,9 @@ try {
     world.states.vera = await context.storageState();
   });
   for (const story of [accounts, catalogue, scriptless, looks]) await story(check, world);
+  await site.stop();
+  site = world.site = await serve(binary, directory.path, away);
+  await companion(check, world);
 } catch (error) {
   failed++;
   console.log(`FAILED ${error.stack}`);

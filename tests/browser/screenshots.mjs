@@ -81,6 +81,7 @@ async function places(page) {
     ["settings", "/admin/settings"],
     ["members", "/admin/members"],
     ["invites", "/admin/invites"],
+    ["tracker", "/admin/tracker"],
     ["log", "/admin/log"],
     ["categories", "/moderation/categories"],
     ["category", category],

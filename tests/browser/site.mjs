@@ -26,9 +26,9 @@ export function temporaryDirectory() {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** Serves `dataDir` on a free port: `{ url, setupUrl (null once set up), stop() }`. */
-export function serve(binary, dataDir) {
-  const child = spawn(binary, ["serve"], { env: environment(dataDir), stdio: ["ignore", "pipe", "pipe"] });
+/** Serves `dataDir` on a free port: `{ url, setupUrl (null once set up), stop() }`; `more` is put into its environment. */
+export function serve(binary, dataDir, more = {}) {
+  const child = spawn(binary, ["serve"], { env: { ...environment(dataDir), ...more }, stdio: ["ignore", "pipe", "pipe"] });
   let out = "", err = "";
   child.stderr.on("data", (bytes) => { err += bytes; });
   const ended = new Promise((done) => child.on("close", done));
