@@ -20,7 +20,7 @@ import libtorrent as lt
 
 from peers import Libtorrent, free_port, wait_for
 from server import Server
-from transfer import Pages, check_books, check_sums, checksums, infohash, payload, say
+from transfer import Inside, Pages, checksums, infohash, payload, say
 
 
 def trackers(torrent):
@@ -112,8 +112,8 @@ def transfer(server, pages, ann, bob, work, kind, both):
     assert got == shared, "what arrived differs from what was shared"
     wait_for("the page to show that nobody is left", lambda: pages.numbers(bob, page)[:2] == (0, 0), 20)
     assert pages.numbers(bob, page)[2] == 1, "completed counts once for a member and torrent"
-    check_books(server, torrent_id, "ann", [seeder.totals()])
-    check_books(server, torrent_id, "bob", [leecher.totals()])
+    Inside().check_books(server, torrent_id, ann, [seeder.totals()])
+    Inside().check_books(server, torrent_id, bob, [leecher.totals()])
     say(f"{kind}: the books are exact")
     return page, source
 
@@ -157,7 +157,7 @@ def story(server, pages, work):
         ann, bob = pages.register("ann"), pages.register("bob")
         transfer(server, pages, ann, bob, work, "v1", both=False)
         page, _ = transfer(server, pages, ann, bob, work, "hybrid", both=True)
-        check_sums(server)
+        Inside().check_sums(server)
         refusal(pages, ann, page, work)
     finally:
         server.stop()
