@@ -519,6 +519,8 @@ fn it_comes_back_empty_and_remembers_who_called() {
         assert_eq!(stub.whitelist().len(), 2);
         stub.set(Mood::RestartsEmpty).await;
         assert_eq!((stub.whitelist().len(), stub.keys().len()), (0, 0));
+        // The connections of before are being closed, and must not be used again.
+        let mut c = Companion::stand_in(&stub);
         is(&c.call("GET", "/torrents").await, 200, "[]");
         assert_eq!(stub.calls("POST /whitelist"), 3);
         assert_eq!(stub.calls("GET /torrents"), 2);
