@@ -9,6 +9,7 @@
 # which must be a build with the optimisations of its own release profile. README.md here says what is measured.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/common.sh
 
 torrents=${TORRENTS:-100000} members=${MEMBERS:-64} rounds=${ROUNDS:-5} seconds=${SECONDS_EACH:-6}
 connections=${CONNECTIONS:-32} busiest=${BUSIEST:-4000} wanted=3
@@ -22,9 +23,7 @@ case "${1:-}" in
     --no-build) build= ;;
     *) echo "usage: benches/announces.sh [--no-build]" >&2; exit 2 ;;
 esac
-for program in wrk sqlite3 curl taskset; do
-    command -v "$program" >/dev/null || { echo "$program is not installed" >&2; exit 1; }
-done
+needed wrk sqlite3 curl taskset
 
 pids=() run=
 clean_up() {
@@ -63,12 +62,7 @@ fi
 
 # ---- The same torrents and keys for both
 
-if [ ! -e "$data/complete" ]; then
-    rm -rf "$data"
-    mkdir -p "$data"
-    cargo bench --profile dev --bench catalogue -- "$(realpath "$data")/seedbank" "$torrents" "$members"
-    touch "$data/complete"
-fi
+catalogue "$data" "$torrents" "$members"
 run=$(mktemp -d "$target/announces/run.XXXXXX")
 run=$(realpath "$run")
 cp -r "$data/seedbank" "$run/seedbank"
@@ -76,27 +70,6 @@ sqlite3 "$run/seedbank/seedbank.db" "select lower(hex(infohash_v1)) from torrent
 sed 's/../%&/g' "$run/hex" >"$run/hashes"
 sqlite3 "$run/seedbank/seedbank.db" "select passkey from users" >"$run/keys"
 [ "$(wc -l <"$run/hashes")" = "$torrents" ] && [ "$(wc -l <"$run/keys")" = "$members" ]
-
-free_port() {
-    local port
-    while :; do
-        port=$((20000 + RANDOM % 12000))
-        (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-    done
-    echo "$port"
-}
-
-# wait_for URL LOG
-wait_for() {
-    local try
-    for try in $(seq 600); do
-        curl -fs -o /dev/null "$1" && return
-        sleep 0.1
-    done
-    echo "$1 does not answer:" >&2
-    tail -20 "$2" >&2
-    exit 1
-}
 
 embedded_port=$(free_port) torrust_port=$(free_port) api_port=$(free_port) health_port=$(free_port)
 

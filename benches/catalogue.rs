@@ -98,12 +98,6 @@ fn torrent(i: u64, category: CategoryId, by: UserId, at: Timestamp) -> anyhow::R
     let files = [(vec![format!("{name}.csv")], 20_000 + i)];
     let bytes = create::synthesize(&name, &files, &options, i)?;
     let metainfo = metainfo::parse(&bytes).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
-    let draft = Draft {
-        title: None,
-        category,
-        tags: Vec::new(),
-        description: String::new(),
-        anonymous: false,
-    };
+    let draft = Draft::plain(category);
     NewTorrent::of(&metainfo, &Title::of_name(&metainfo.name), &draft, by, at)
 }

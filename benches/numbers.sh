@@ -8,6 +8,7 @@
 # TORRENTS, READERS, PAUSE (ms) and TORRUST, the other binary, change what is measured. README.md says more.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/common.sh
 
 torrents=${TORRENTS:-100000} readers=${READERS:-8} pause=${PAUSE:-40} rounds=${ROUNDS:-3}
 target=${CARGO_TARGET_DIR:-target}
@@ -19,9 +20,7 @@ case "${1:-}" in
     --no-build) build= ;;
     *) echo "usage: benches/numbers.sh [--no-build]" >&2; exit 2 ;;
 esac
-for program in wrk sqlite3 curl; do
-    command -v "$program" >/dev/null || { echo "$program is not installed" >&2; exit 1; }
-done
+needed wrk sqlite3 curl
 torrust=${TORRUST:-}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/seedbank
 for found in "$HOME/.cargo/bin/torrust-tracker" "$cache/torrust-tracker-3.0.0-optimised/bin/torrust-tracker" \
@@ -44,12 +43,7 @@ if [ -n "$build" ]; then
     cargo build --profile dist --bin seedbank
 fi
 [ -x "$seedbank" ] || { echo "$seedbank is not there: run without --no-build" >&2; exit 1; }
-if [ ! -e "$data/complete" ]; then
-    rm -rf "$data"
-    mkdir -p "$data"
-    cargo bench --profile dev --bench catalogue -- "$(realpath "$data")/seedbank" "$torrents" 4
-    touch "$data/complete"
-fi
+catalogue "$data" "$torrents" 4
 run=$(mktemp -d "$target/numbers/run.XXXXXX")
 run=$(realpath "$run")
 cp -r "$data/seedbank" "$run/seedbank"
@@ -57,27 +51,6 @@ database=$run/seedbank/seedbank.db
 sqlite3 "$database" "update settings set who_may_look = 'everyone'"
 sqlite3 "$database" "select lower(hex(infohash_v1)) from torrents order by id" | sed 's/../%&/g' >"$run/hashes"
 sqlite3 "$database" "select id from torrents" | shuf -n 2000 --random-source="$run/hashes" >"$run/ids"
-
-free_port() {
-    local port
-    while :; do
-        port=$((20000 + RANDOM % 12000))
-        (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-    done
-    echo "$port"
-}
-
-# wait_for URL LOG
-wait_for() {
-    local try
-    for try in $(seq 600); do
-        curl -fs -o /dev/null "$1" && return
-        sleep 0.1
-    done
-    echo "$1 does not answer:" >&2
-    tail -20 "$2" >&2
-    exit 1
-}
 
 site_port=$(free_port) tracker_port=$(free_port) api_port=$(free_port) health_port=$(free_port)
 

@@ -47,6 +47,19 @@ pub struct Draft {
     pub anonymous: bool,
 }
 
+impl Draft {
+    /// Nothing but where it belongs: the title is the torrent's own name.
+    pub fn plain(category: CategoryId) -> Self {
+        Self {
+            title: None,
+            category,
+            tags: Vec::new(),
+            description: String::new(),
+            anonymous: false,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub enum Verdict {
     Added(Added),

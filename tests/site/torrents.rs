@@ -18,13 +18,7 @@ async fn prepared(site: &Site, by: UserId, names: impl Iterator<Item = String>) 
         .await
         .unwrap()[0]
         .id;
-    let draft = Draft {
-        title: None,
-        category,
-        tags: Vec::new(),
-        description: String::new(),
-        anonymous: false,
-    };
+    let draft = Draft::plain(category);
     let mut all = Vec::new();
     for name in names {
         let file = small(&name, Kind::V1).into();

@@ -151,13 +151,7 @@ async fn set_up(site: &Site) -> CategoryId {
 
 /// The way of the upload form, without the form.
 async fn upload(site: &Site, by: UserId, category: CategoryId, file: &[u8]) -> TorrentId {
-    let draft = Draft {
-        title: None,
-        category,
-        tags: Vec::new(),
-        description: String::new(),
-        anonymous: false,
-    };
+    let draft = Draft::plain(category);
     let bytes = Bytes::copy_from_slice(file);
     let verdict = publish::publish(&site.app.intake, PrivateFlag::Any, by, bytes, &draft).await;
     match verdict.unwrap() {

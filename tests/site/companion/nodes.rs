@@ -43,13 +43,7 @@ fn what_one_node_does_holds_on_the_other() {
             } else {
                 &node.app.intake
             };
-            let draft = Draft {
-                title: None,
-                category,
-                tags: Vec::new(),
-                description: String::new(),
-                anonymous: false,
-            };
+            let draft = Draft::plain(category);
             let verdict =
                 publish::publish(intake, PrivateFlag::Any, ann, bytes.into(), &draft).await;
             match verdict.unwrap() {
