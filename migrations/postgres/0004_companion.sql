@@ -75,3 +75,8 @@ alter table retired_passkeys add column passkey text collate "C";
 
 -- Trackers know v2 torrents by the first 20 bytes.
 create index torrents_infohash_v2_short on torrents (substr(infohash_v2, 1, 20)) where state <> 'deleted';
+
+-- The books have no index that every announce would change, and room to change rows where they are.
+drop index announce_sessions_last;
+alter table announce_sessions set (fillfactor = 80);
+alter table transfers set (fillfactor = 80);

@@ -75,3 +75,38 @@ alter table retired_passkeys add column passkey text;
 
 -- Trackers know v2 torrents by the first 20 bytes.
 create index torrents_infohash_v2_short on torrents (substr(infohash_v2, 1, 20)) where state <> 'deleted';
+
+-- The books lie in the order in which a batch is written, and have no index that every announce would change.
+create table transfers_ordered (
+    torrent_id integer not null references torrents (id),
+    user_id integer not null references users (id),
+    uploaded integer not null,
+    downloaded integer not null,
+    completed_at integer,
+    first_at integer not null,
+    -- To the day.
+    last_at integer not null,
+    -- When old sessions of this pair were forgotten: one that starts with totals may be among them.
+    sessions_purged_at integer,
+    primary key (torrent_id, user_id)
+) strict, without rowid;
+insert into transfers_ordered select torrent_id, user_id, uploaded, downloaded, completed_at, first_at, last_at,
+    sessions_purged_at from transfers;
+drop table transfers;
+alter table transfers_ordered rename to transfers;
+create index transfers_user on transfers (user_id, last_at);
+
+create table announce_sessions_ordered (
+    torrent_id integer not null references torrents (id),
+    user_id integer not null references users (id),
+    peer_id blob not null,
+    client_key text not null,
+    uploaded integer not null,
+    downloaded integer not null,
+    last_at integer not null,
+    primary key (torrent_id, user_id, peer_id, client_key)
+) strict, without rowid;
+insert into announce_sessions_ordered select torrent_id, user_id, peer_id, client_key, uploaded, downloaded, last_at
+    from announce_sessions;
+drop table announce_sessions;
+alter table announce_sessions_ordered rename to announce_sessions;

@@ -57,7 +57,7 @@ const SLACK_S: u32 = 60;
 const SESSION_DAYS: i64 = 14;
 const SAMPLE_DAYS: i64 = 400;
 const DAY_S: i64 = 86_400;
-/// Rows that one step of forgetting takes.
+/// Samples that one step of forgetting takes.
 const PURGE: i64 = 200;
 /// Ticks between two such steps.
 const PURGE_TICKS: u64 = 10;
@@ -367,10 +367,7 @@ impl Embedded {
         let mut store = self.store.lock().await;
         let mut tx = self.db.write().await?;
         let before = now.plus(-SESSION_DAYS * DAY_S);
-        let sessions = queries::purge_sessions(&mut tx, before, PURGE, now).await?;
-        if sessions > 0 {
-            store.forget_before(before);
-        }
+        let sessions = store.purge(&mut tx, before, now).await?;
         let day = super::history::day_of(now) - SAMPLE_DAYS;
         let samples = queries::purge_samples(&mut tx, day, PURGE).await?;
         if sessions + samples > 0 {

@@ -238,35 +238,47 @@ pub async fn save_baselines(tx: &mut Tx, rows: &[Baseline<'_>]) -> Result<(), sq
     Ok(())
 }
 
-/// What a batch adds, by torrent and member. Sorted, so that rows are locked in one order.
-pub type Additions = BTreeMap<(TorrentId, UserId), Totals>;
+/// What a batch adds to a transfer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Addition {
+    pub totals: Totals,
+    /// Whether the row is to say that it was used now.
+    pub touches: bool,
+}
+
+/// By torrent and member. Sorted, so that rows are locked in one order.
+pub type Additions = BTreeMap<(TorrentId, UserId), Addition>;
 
 pub async fn add_to_transfers(
     tx: &mut Tx,
     additions: &Additions,
     at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    let additions: Vec<_> = additions.iter().collect();
-    for additions in portions(&additions) {
-        on!(tx, |c: B| {
-            let mut sql = QueryBuilder::<B>::new(
-                "insert into transfers (torrent_id, user_id, uploaded, downloaded, first_at, last_at) ",
-            );
-            sql.push_values(additions, |mut row, &((torrent, user), added)| {
-                row.push_bind(*torrent)
-                    .push_bind(*user)
-                    .push_bind(added.uploaded)
-                    .push_bind(added.downloaded)
-                    .push_bind(at)
-                    .push_bind(at);
-            });
-            sql.push(" on conflict (torrent_id, user_id) do update set uploaded = ");
-            push_sum(&mut sql, "transfers.uploaded", "excluded.uploaded");
-            sql.push(", downloaded = ");
-            push_sum(&mut sql, "transfers.downloaded", "excluded.downloaded");
-            sql.push(", last_at = excluded.last_at");
-            sql.build().execute(c).await.map(drop)
-        })?;
+    let (touched, others): (Vec<_>, Vec<_>) =
+        additions.iter().partition(|(_, added)| added.touches);
+    // What is in an index is left alone where it may be: a row then costs a third.
+    for (additions, also) in [(touched, ", last_at = excluded.last_at"), (others, "")] {
+        for additions in portions(&additions) {
+            on!(tx, |c: B| {
+                let mut sql = QueryBuilder::<B>::new(
+                    "insert into transfers (torrent_id, user_id, uploaded, downloaded, first_at, last_at) ",
+                );
+                sql.push_values(additions, |mut row, &((torrent, user), added)| {
+                    row.push_bind(*torrent)
+                        .push_bind(*user)
+                        .push_bind(added.totals.uploaded)
+                        .push_bind(added.totals.downloaded)
+                        .push_bind(at)
+                        .push_bind(at);
+                });
+                sql.push(" on conflict (torrent_id, user_id) do update set uploaded = ");
+                push_sum(&mut sql, "transfers.uploaded", "excluded.uploaded");
+                sql.push(", downloaded = ");
+                push_sum(&mut sql, "transfers.downloaded", "excluded.downloaded");
+                sql.push(also);
+                sql.build().execute(c).await.map(drop)
+            })?;
+        }
     }
     Ok(())
 }
@@ -393,21 +405,73 @@ pub async fn save_samples(
     Ok(())
 }
 
-/// Forgets sessions not heard of since `before`, at most `limit`, and notes with the transfer that it did.
+/// Forgets the sessions last stored before `before`, among at most `limit` after `from`, in the order of their keys, and
+/// notes whose they were. Answers how many, and where to go on; `None` at the end. It looks at every session in turn,
+/// because an index of when they were stored would be written with every announce.
 pub async fn purge_sessions(
     tx: &mut Tx,
     before: Timestamp,
+    from: Option<&SessionKey>,
     limit: i64,
     at: Timestamp,
-) -> Result<u64, sqlx::Error> {
-    const NOTE: &str = "update transfers set sessions_purged_at = $3 where (torrent_id, user_id) in \
-        (select torrent_id, user_id from announce_sessions where last_at < $1 \
-        order by last_at, torrent_id, user_id, peer_id, client_key limit $2)";
-    const FORGET: &str = "delete from announce_sessions where (torrent_id, user_id, peer_id, client_key) in \
-        (select torrent_id, user_id, peer_id, client_key from announce_sessions where last_at < $1 \
-        order by last_at, torrent_id, user_id, peer_id, client_key limit $2)";
-    exec!(tx, NOTE, before, limit, at)?;
-    exec!(tx, FORGET, before, limit)
+) -> Result<(u64, Option<SessionKey>), sqlx::Error> {
+    const UP_TO: &str = "select torrent_id, user_id, peer_id, client_key from announce_sessions \
+        where (torrent_id, user_id, peer_id, client_key) > ($1, $2, $3, $4) \
+        order by torrent_id, user_id, peer_id, client_key limit 1 offset $5";
+    const NOTE: &str = "update transfers set sessions_purged_at = $10 where (torrent_id, user_id) in \
+        (select torrent_id, user_id from announce_sessions \
+        where (torrent_id, user_id, peer_id, client_key) > ($1, $2, $3, $4) \
+        and (torrent_id, user_id, peer_id, client_key) <= ($5, $6, $7, $8) and last_at < $9)";
+    const FORGET: &str = "delete from announce_sessions \
+        where (torrent_id, user_id, peer_id, client_key) > ($1, $2, $3, $4) \
+        and (torrent_id, user_id, peer_id, client_key) <= ($5, $6, $7, $8) and last_at < $9";
+    let first = SessionKey {
+        torrent: TorrentId(0),
+        user: UserId(0),
+        peer_id: [0; 20],
+        client_key: String::new(),
+    };
+    // Behind every key.
+    let last = SessionKey {
+        torrent: TorrentId(i64::MAX),
+        ..first.clone()
+    };
+    let from = from.unwrap_or(&first);
+    type Row = (TorrentId, UserId, Vec<u8>, String);
+    let up_to: Option<Row> = on!(tx, |c| sqlx::query_as(UP_TO)
+        .bind(from.torrent)
+        .bind(from.user)
+        .bind(from.peer_id.as_slice())
+        .bind(from.client_key.as_str())
+        .bind(limit - 1)
+        .fetch_optional(c)
+        .await)?;
+    let up_to = up_to.map(|(torrent, user, peer_id, client_key)| SessionKey {
+        torrent,
+        user,
+        peer_id: peer_id.try_into().unwrap_or([0xff; 20]),
+        client_key,
+    });
+    let mut forgotten = 0;
+    for (sql, noted_at) in [(NOTE, Some(at)), (FORGET, None)] {
+        let to = up_to.as_ref().unwrap_or(&last);
+        forgotten = on!(tx, |c| {
+            let mut query = sqlx::query(sql);
+            for key in [from, to] {
+                query = query
+                    .bind(key.torrent)
+                    .bind(key.user)
+                    .bind(key.peer_id.as_slice())
+                    .bind(key.client_key.as_str());
+            }
+            query = query.bind(before);
+            if let Some(at) = noted_at {
+                query = query.bind(at);
+            }
+            query.execute(c).await.map(|done| done.rows_affected())
+        })?;
+    }
+    Ok((forgotten, up_to))
 }
 
 /// Forgets samples of days before `day`, at most `limit` rows.

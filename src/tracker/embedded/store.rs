@@ -12,7 +12,7 @@ use super::numbers::NumbersBook;
 use super::queries::{self, Additions, Baseline, BookRow, NewNumbers};
 use super::swarm::Swarms;
 use crate::clock::Timestamp;
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::ids::{TorrentId, UserId};
 
 /// Sessions in the first transaction, and in any.
@@ -20,9 +20,12 @@ const PART: usize = 128;
 const MOST: usize = 4_096;
 /// How long one transaction should hold the writer at the most.
 const HELD: Duration = Duration::from_millis(25);
-/// Seconds after which a session that moved nothing is written all the same, so that it does not look asleep.
+/// Seconds after which a session that moved nothing is written all the same, so that it does not look asleep, and
+/// to which a transfer's last use is known, because it is in an index.
 const TOUCH_S: i64 = 86_400;
 const MOST_TOLD: usize = 10_000;
+/// Sessions that one step of purging looks at.
+const PURGE: i64 = 1_000;
 
 /// What is being stored, and what memory knows of sessions besides the database.
 pub struct Store {
@@ -37,6 +40,8 @@ pub struct Store {
     heard: Option<HashSet<SessionKey>>,
     /// Sessions whose impossible reports were logged: each once.
     told: HashSet<SessionKey>,
+    /// The session up to which old ones were purged; from the first one again without it.
+    purged: Option<SessionKey>,
 }
 
 /// What a flush goes by.
@@ -59,6 +64,7 @@ impl Store {
             marks: Memory::new(LATE_S, most),
             heard: Some(HashSet::new()),
             told: HashSet::new(),
+            purged: None,
         }
     }
 
@@ -67,9 +73,21 @@ impl Store {
         self.heard = None;
     }
 
-    /// Sessions last stored before this are about to be purged.
-    pub fn forget_before(&mut self, before: Timestamp) {
-        self.stored.forget(|known| known.session_at < before);
+    /// Forgets some of the sessions that were stored before `before`; answers how many.
+    pub async fn purge(
+        &mut self,
+        tx: &mut Tx,
+        before: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, sqlx::Error> {
+        let from = self.purged.take();
+        let (forgotten, next) =
+            queries::purge_sessions(tx, before, from.as_ref(), PURGE, now).await?;
+        self.purged = next;
+        if forgotten > 0 {
+            self.stored.forget(|known| known.session_at < before);
+        }
+        Ok(forgotten)
     }
 
     /// The database is not the one that was written.
@@ -92,6 +110,8 @@ impl Store {
         ledger.publish(self.number);
         if !ledger.is_empty() {
             (self.number, self.batch) = ledger.take();
+            // Neighbours in the tables next to each other, so that a part writes few pages.
+            self.batch.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
             too_fast += self.write_out(db, swarms, numbers, terms).await?;
             ledger.publish(self.number);
         }
@@ -316,9 +336,10 @@ struct Judged {
     added: Totals,
     too_fast: u64,
     completed: bool,
-    /// Whether the session's row is written, and the transfer's.
+    /// Whether the session's row is written, and the transfer's, and whether that says that it was used now.
     session: bool,
     transfer: bool,
+    touches: bool,
 }
 
 impl Judged {
@@ -353,6 +374,7 @@ fn judge(reports: &[Report], row: &BookRow, mark: Option<Mark>, terms: Terms) ->
     let is_old = |at: Option<Timestamp>| at.is_none_or(|at| now.since(at) > TOUCH_S);
     let completed = reports.iter().any(|r| r.completed);
     let changed = known.baseline != baseline || is_old(row.session_at);
+    let touches = is_old(row.transfer_at);
     Judged {
         baseline: known.baseline,
         mark: known.mark,
@@ -360,7 +382,8 @@ fn judge(reports: &[Report], row: &BookRow, mark: Option<Mark>, terms: Terms) ->
         too_fast,
         completed,
         session: known.baseline.is_some() && changed,
-        transfer: added != Totals::default() || completed || is_old(row.transfer_at),
+        transfer: added != Totals::default() || completed || touches,
+        touches,
     }
 }
 
@@ -394,7 +417,7 @@ fn entries<'a>(
         let at =
             |written: bool, before: Option<Timestamp>| if written { Some(now) } else { before };
         let session_at = at(judged.session, row.session_at);
-        let transfer_at = at(judged.transfer, row.transfer_at);
+        let transfer_at = at(judged.touches, row.transfer_at);
         if let (Some(baseline), Some(session_at), Some(transfer_at)) =
             (judged.baseline, session_at, transfer_at)
         {
@@ -407,7 +430,9 @@ fn entries<'a>(
         }
         let pair = (key.torrent, key.user);
         if judged.transfer {
-            add(entries.transfers.entry(pair).or_default(), judged.added);
+            let addition = entries.transfers.entry(pair).or_default();
+            add(&mut addition.totals, judged.added);
+            addition.touches |= judged.touches;
         }
         if judged.added != Totals::default() {
             add(entries.users.entry(key.user).or_default(), judged.added);
