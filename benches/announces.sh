@@ -194,7 +194,7 @@ done
 
 middle() { cut -d' ' -f"$2" "$run/$1" | median; }
 
-# measure FIRST_SEED: the rounds of one load, and the ratio, in $ratio.
+# measure FIRST_SEED: the rounds of one load, and the median of their ratios, in $ratio.
 measure() {
     local round
     echo "seeders have moved bytes at $moved announces of 100; $rounds rounds of $seconds s each:"
@@ -206,7 +206,8 @@ measure() {
     for name in embedded torrust; do
         shown "$name" "$(middle $name 1)" "$(middle $name 2)" "$(middle $name 3)" "$(middle $name 4)"
     done
-    ratio=$(awk "BEGIN { printf \"%.2f\", $(middle embedded 1) / $(middle torrust 1) }")
+    # Of each round, for a machine may be slower in one than in the next.
+    ratio=$(paste -d' ' "$run/embedded" "$run/torrust" | awk '{ printf "%.2f\n", $1 / $6 }' | median)
 }
 
 moved=$much

@@ -1,5 +1,7 @@
 //! Seedbank, a torrent index with a tracker inside. The map of the house:
 
+#![warn(clippy::unwrap_used)]
+
 /// The application every request shares; building, running, stopping.
 pub mod app;
 /// Defaults, `seedbank.toml`, environment.
