@@ -13,12 +13,12 @@ use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use super::filter::Kind;
-use super::fold::{self, JoinedTokens, PartTokens};
+use super::fold::{self, GramTokens, JoinedTokens, PartTokens};
 use super::follow::{Entry, Stamp};
 use crate::db::migrate;
 
 /// Raise it with every change of fields or folding: an index of another format is rebuilt.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FOLDER: &str = "search";
 const PUBLISHED: &str = "published";
 
@@ -40,7 +40,10 @@ pub struct Fields {
     pub category: Field,
     pub tag: Field,
     pub kind: Field,
-    pub private: Field,
+    /// [`Flag`](super::rule::Flag)s.
+    pub flag: Field,
+    /// Infohashes in lower-case hex; of v2 also the first 20 bytes.
+    pub hash: Field,
     pub size: Field,
     pub created_at: Field,
     /// [`fold::key`] of the title: to sort by, and to find the exact title.
@@ -51,6 +54,8 @@ pub struct Fields {
     /// Tags, and the uploader's name unless the upload is anonymous.
     pub labels: TextField,
     pub files: TextField,
+    /// Pieces of the words of title and name, to find what stands inside words.
+    pub inside: Field,
 }
 
 /// The names of fast fields, by which tantivy opens their columns.
@@ -92,7 +97,8 @@ impl Fields {
             category: b.add_u64_field(column::CATEGORY, both()),
             tag: b.add_u64_field(column::TAG, both()),
             kind: b.add_u64_field(column::KIND, both()),
-            private: b.add_u64_field("private", indexed()),
+            flag: b.add_text_field("flag", raw(false)),
+            hash: b.add_text_field("hash", raw(false)),
             size: b.add_u64_field(column::SIZE, NumericOptions::default() | FAST),
             created_at: b.add_u64_field(column::CREATED_AT, NumericOptions::default() | FAST),
             title_key: b.add_text_field(column::TITLE_KEY, raw(true)),
@@ -100,6 +106,10 @@ impl Fields {
             name: text_field(&mut b, "name"),
             labels: text_field(&mut b, "labels"),
             files: text_field(&mut b, "files"),
+            inside: b.add_text_field(
+                "inside",
+                text_options(GRAMS, IndexRecordOption::WithFreqsAndPositions),
+            ),
         };
         (b.build(), fields)
     }
@@ -122,11 +132,20 @@ impl Fields {
             doc.add_u64(self.tag, unsigned(id.0));
         }
         doc.add_u64(self.kind, kind_number(entry.kind));
-        doc.add_u64(self.private, u64::from(entry.private));
+        for flag in entry.flags() {
+            doc.add_text(self.flag, flag.as_str());
+        }
+        for hash in &entry.hashes {
+            doc.add_text(self.hash, hash);
+        }
         doc.add_u64(self.size, unsigned(entry.size));
         doc.add_u64(self.created_at, unsigned(entry.created_at.0));
         doc.add_text(self.title_key, fold::key(&entry.title));
 
+        doc.add_text(self.inside, &entry.title);
+        if entry.name != entry.title {
+            doc.add_text(self.inside, &entry.name);
+        }
         let mut add = |field: TextField, text: &str| {
             doc.add_text(field.parts, text);
             doc.add_text(field.joined, text);
@@ -149,29 +168,31 @@ impl Fields {
 }
 
 fn text_field(b: &mut SchemaBuilder, name: &str) -> TextField {
-    let options = |tokenizer: &str, record: IndexRecordOption| {
-        TextOptions::default().set_indexing_options(
-            TextFieldIndexing::default()
-                .set_tokenizer(tokenizer)
-                // Lengths of texts would only serve BM25.
-                .set_fieldnorms(false)
-                .set_index_option(record),
-        )
-    };
     TextField {
         parts: b.add_text_field(
             &format!("{name}_parts"),
-            options(PARTS, IndexRecordOption::WithFreqsAndPositions),
+            text_options(PARTS, IndexRecordOption::WithFreqsAndPositions),
         ),
         joined: b.add_text_field(
             &format!("{name}_joined"),
-            options(JOINED, IndexRecordOption::Basic),
+            text_options(JOINED, IndexRecordOption::Basic),
         ),
     }
 }
 
+fn text_options(tokenizer: &str, record: IndexRecordOption) -> TextOptions {
+    TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer(tokenizer)
+            // Lengths of texts would only serve BM25.
+            .set_fieldnorms(false)
+            .set_index_option(record),
+    )
+}
+
 const PARTS: &str = "seedbank_parts";
 const JOINED: &str = "seedbank_joined";
+const GRAMS: &str = "seedbank_grams";
 
 pub fn kind_number(kind: Kind) -> u64 {
     match kind {
@@ -277,6 +298,9 @@ impl Opened {
         index
             .tokenizers()
             .register(JOINED, TextAnalyzer::from(JoinedTokens));
+        index
+            .tokenizers()
+            .register(GRAMS, TextAnalyzer::from(GramTokens));
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
