@@ -377,3 +377,107 @@ impl Writer {
         Ok(self.writer.wait_merging_threads()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::ids::{CategoryId, TagId, UserId};
+
+    /// Words as often as they are in a language: the one of rank r about 1 / r as often as the first.
+    fn words(random: &mut u64, count: usize) -> String {
+        let mut next = || {
+            *random ^= *random << 13;
+            *random ^= *random >> 7;
+            *random ^= *random << 17;
+            *random
+        };
+        let mut text = Vec::new();
+        for _ in 0..count {
+            let share = (next() % 1_000_000) as f64 / 1_000_000.0;
+            let mut rank = 20_000_f64.powf(share) as u64;
+            let mut word = String::new();
+            while word.len() < 4 || rank > 0 {
+                let syllables = [
+                    "ka", "to", "li", "ner", "us", "mo", "ra", "den", "is", "po", "ve",
+                ];
+                word.push_str(syllables[(rank % 11) as usize]);
+                rank /= 11;
+            }
+            text.push(word);
+        }
+        text.join(" ")
+    }
+
+    /// What finding inside words costs, so that it is known when it changes. Prints the bytes of each field.
+    #[test]
+    fn pieces_of_words_take_less_than_half_of_the_index() {
+        const TORRENTS: i64 = 10_000;
+        let opened = Opened::empty().unwrap();
+        let mut writer = Writer::open(&opened, 50_000_000).unwrap();
+        let mut random = 88_172_645_463_325_252;
+        for id in 1..=TORRENTS {
+            let title = format!(
+                "{} {} S{:02}",
+                words(&mut random, 5),
+                1950 + id % 76,
+                id % 20
+            );
+            let name = title.replace(' ', ".");
+            let files: Vec<String> = (0..5)
+                .map(|n| format!("{} {n}.mkv", words(&mut random, 3)))
+                .collect();
+            let entry = Entry {
+                stamp: Stamp { revision: id, id },
+                state: PUBLISHED.to_owned(),
+                name: format!("{name}-{}", words(&mut random, 1)),
+                title,
+                category: CategoryId(id % 30),
+                owner: UserId(id % 500),
+                owner_name: format!("member{}", id % 500),
+                anonymous: id % 7 == 0,
+                private: id % 5 == 0,
+                kind: Kind::Hybrid,
+                has_web_seeds: id % 50 == 0,
+                has_description: true,
+                hashes: vec![format!("{id:040x}"), format!("{id:064x}")],
+                size: id * 1_000_003,
+                created_at: Timestamp(1_700_000_000 + id),
+                tags: vec![(TagId(id % 300), format!("tag{}", id % 300))],
+                files,
+            };
+            writer.add(&entry).unwrap();
+        }
+        writer.commit(&Position::start(b"sizes")).unwrap();
+        writer.close().unwrap();
+        opened.reader.reload().unwrap();
+        let mut bytes: BTreeMap<String, u64> = BTreeMap::new();
+        for segment in opened.reader.searcher().space_usage().unwrap().segments() {
+            let parts = [
+                segment.termdict(),
+                segment.postings(),
+                segment.positions(),
+                segment.fast_fields(),
+            ];
+            for field in parts.iter().flat_map(|part| part.fields()) {
+                *bytes.entry(field.field_name().to_owned()).or_default() +=
+                    field.total().get_bytes();
+            }
+        }
+        let total: u64 = bytes.values().sum();
+        for (field, bytes) in &bytes {
+            println!(
+                "{field:>14} {:>6} bytes a torrent",
+                *bytes as f64 / TORRENTS as f64
+            );
+        }
+        let share = 100 * bytes["inside"] / total;
+        println!(
+            "{share} % of {} bytes a torrent are pieces of words",
+            total as f64 / TORRENTS as f64
+        );
+        assert!(share < 50, "{share} %");
+    }
+}

@@ -2,15 +2,14 @@
 
 use serde::Serialize;
 
-use super::{Asked, kind_of};
+use super::{Asked, kind_of, needy};
 use crate::categories::{Choice, Group};
 use crate::search::language::{Field, Node};
 use crate::web::forms;
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FormView {
-    /// Something but the text field is filled in.
-    pub in_use: bool,
+    pub needs_seeds: bool,
     pub q: forms::Field,
     pub category: forms::Field,
     pub categories: Vec<Group>,
@@ -53,7 +52,6 @@ impl Asked {
                 rest.push(node.clone());
             }
         }
-        form.in_use = rest.len() < self.nodes.len();
         form.q.value = Node::All(rest).to_string();
         let seeders = &form.seeders.value;
         let offered = form.seeders_choices.iter().any(|c| c.value == *seeders);
@@ -75,6 +73,10 @@ fn choice(value: &str, label: &str) -> Choice {
 impl FormView {
     /// Whether there is a field for it that is still free.
     fn take(&mut self, node: &Node) -> bool {
+        if *node == needy() {
+            self.needs_seeds = true;
+            return true;
+        }
         match node {
             Node::Any(nodes) => match nodes.iter().map(tag).collect::<Option<Vec<_>>>() {
                 Some(tags) => fill(&mut self.any, &tags.join(", ")),

@@ -185,7 +185,7 @@ impl Asked {
             (_, Some(category)) => category.name.clone(),
             ([Node::Field(Field::User, name)], _) => format!("Torrents by {}", name.text),
             ([node], _) if *node == needy() => "Torrents that need seeds".to_owned(),
-            _ => "Torrents by filter".to_owned(),
+            _ => "Filtered torrents".to_owned(),
         }
     }
 
