@@ -181,6 +181,7 @@ pub enum Notice {
     UnknownCategory(String),
     UnknownTag(String),
     UnknownMember(String),
+    UnknownHash(String),
 }
 
 /// What was typed, cut to what a message can hold.
@@ -252,6 +253,11 @@ impl std::fmt::Display for Notice {
                     shown(name)
                 )
             }
+            Self::UnknownHash(hash) => write!(
+                f,
+                "No torrent here has the infohash “{}”, so nothing matches it.",
+                shown(hash)
+            ),
             Self::UnknownMember(name) => {
                 write!(
                     f,

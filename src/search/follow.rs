@@ -53,8 +53,6 @@ pub struct Entry {
     pub kind: Kind,
     pub has_web_seeds: bool,
     pub has_description: bool,
-    /// In lower-case hex; of v2 also the first 20 bytes.
-    pub hashes: Vec<String>,
     /// Bytes.
     pub size: i64,
     pub created_at: Timestamp,

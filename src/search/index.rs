@@ -42,8 +42,6 @@ pub struct Fields {
     pub kind: Field,
     /// [`Flag`](super::rule::Flag)s.
     pub flag: Field,
-    /// Infohashes in lower-case hex; of v2 also the first 20 bytes.
-    pub hash: Field,
     pub size: Field,
     pub created_at: Field,
     /// [`fold::key`] of the title: to sort by, and to find the exact title.
@@ -98,7 +96,6 @@ impl Fields {
             tag: b.add_u64_field(column::TAG, both()),
             kind: b.add_u64_field(column::KIND, both()),
             flag: b.add_text_field("flag", raw(false)),
-            hash: b.add_text_field("hash", raw(false)),
             size: b.add_u64_field(column::SIZE, NumericOptions::default() | FAST),
             created_at: b.add_u64_field(column::CREATED_AT, NumericOptions::default() | FAST),
             title_key: b.add_text_field(column::TITLE_KEY, raw(true)),
@@ -134,9 +131,6 @@ impl Fields {
         doc.add_u64(self.kind, kind_number(entry.kind));
         for flag in entry.flags() {
             doc.add_text(self.flag, flag.as_str());
-        }
-        for hash in &entry.hashes {
-            doc.add_text(self.hash, hash);
         }
         doc.add_u64(self.size, unsigned(entry.size));
         doc.add_u64(self.created_at, unsigned(entry.created_at.0));
@@ -442,7 +436,6 @@ mod tests {
                 kind: Kind::Hybrid,
                 has_web_seeds: id % 50 == 0,
                 has_description: true,
-                hashes: vec![format!("{id:040x}"), format!("{id:064x}")],
                 size: id * 1_000_003,
                 created_at: Timestamp(1_700_000_000 + id),
                 tags: vec![(TagId(id % 300), format!("tag{}", id % 300))],

@@ -14,7 +14,6 @@ use super::numbers::Swarm;
 use super::rule::Rule;
 use super::words::Term;
 use super::{Cursor, Search, fold, query};
-use crate::bittorrent::infohash::Infohash;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::db::Db;
@@ -22,11 +21,6 @@ use crate::ids::{CategoryId, TagId, TorrentId, UserId};
 
 const DAY: i64 = 86_400;
 const NOW: Timestamp = Timestamp(10 * DAY);
-/// Of v1, and of v2 with its first 20 bytes.
-const HASHES: [&str; 2] = [
-    "c9e15763f722f23e98a29decdfae341b98d53056",
-    "caf1e1c30e81cb361b9ee167c4aa64228a7fa4fa9f6105232b28ad099f3a302e",
-];
 const TEXTS: &[&str] = &[
     "alpha",
     "Alpha-2",
@@ -102,11 +96,6 @@ fn entry() -> impl Strategy<Value = Entry> {
             kind,
             has_web_seeds: flags.1,
             has_description: flags.2,
-            hashes: match (id, kind) {
-                (1, Kind::V1) => vec![HASHES[0].to_owned()],
-                (2, Kind::V2) => vec![HASHES[1][..40].to_owned(), HASHES[1].to_owned()],
-                _ => vec![format!("{id:040x}")],
-            },
             size,
             created_at: Timestamp((created_at + 7) * DAY),
             tags: tags
@@ -155,9 +144,9 @@ const FIELDS: &[&str] = &[
     "seeders:0",
     "leechers:<2",
     "completed:1..5",
-    "hash:c9e15763f722f23e98a29decdfae341b98d53056",
-    "hash:caf1e1c30e81cb361b9ee167c4aa64228a7fa4fa",
-    "hash:caf1e1c30e81cb361b9ee167c4aa64228a7fa4fa9f6105232b28ad099f3a302e",
+    "hash:first",
+    "hash:seventh",
+    "hash:none",
 ];
 
 fn piece() -> impl Strategy<Value = String> {
@@ -209,6 +198,9 @@ fn names() -> Names {
             .iter()
             .map(|(id, name)| ((*name).to_owned(), UserId(*id)))
             .collect(),
+        torrents: [("first", 1), ("seventh", 7)]
+            .map(|(hash, id)| (hash.to_owned(), TorrentId(id)))
+            .into(),
         trusted: vec![UserId(31), UserId(33)],
     }
 }
@@ -342,8 +334,7 @@ fn holds(rule: &Rule, t: &Torrent<'_>, places_wanted: usize) -> bool {
         Rule::Owners(_) => unreachable!("nobody may ask for it"),
         Rule::Kind(kind) => entry.kind == *kind,
         Rule::Flag(flag) => entry.flags().contains(flag),
-        Rule::Hash(Infohash::V1(hash)) => entry.hashes.contains(&hash.to_string()),
-        Rule::Hash(Infohash::V2(hash)) => entry.hashes.contains(&hash.to_string()),
+        Rule::Torrent(id) => entry.stamp.id == id.0,
         Rule::Size(range) => range.holds(u64::try_from(entry.size).unwrap()),
         Rule::Created { from, before } => *from <= entry.created_at && entry.created_at < *before,
         Rule::NewerThan(id) => entry.stamp.id > id.0,

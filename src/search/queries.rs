@@ -8,7 +8,6 @@ use super::filter::Kind;
 use super::follow::{Batch, Entry, Stamp};
 use super::names;
 use super::numbers::Swarm;
-use crate::bittorrent::infohash::{InfohashV1, InfohashV2};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::ids::{CategoryId, TagId, TorrentId, UserId};
@@ -57,8 +56,8 @@ struct Row {
     private: bool,
     size: i64,
     created_at: Timestamp,
-    infohash_v1: Option<Vec<u8>>,
-    infohash_v2: Option<Vec<u8>>,
+    has_v1: bool,
+    has_v2: bool,
     has_web_seeds: bool,
     has_description: bool,
     uploader: String,
@@ -67,7 +66,8 @@ struct Row {
 }
 
 const CHANGED_AFTER: &str = "select t.id, t.revision, t.state, t.title, t.name, t.category_id, t.uploader_id, t.anonymous, \
-    t.private, t.size, t.created_at, t.infohash_v1, t.infohash_v2, (t.web_seeds <> '[]') as has_web_seeds, \
+    t.private, t.size, t.created_at, (t.infohash_v1 is not null) as has_v1, (t.infohash_v2 is not null) as has_v2, \
+    (t.web_seeds <> '[]') as has_web_seeds, \
     (t.description <> '') as has_description, u.name as uploader, f.packed, \
     (select string_agg(cast(g.id as text) || $4 || g.name, $5) from torrent_tags tt join tags g on g.id = tt.tag_id \
         where tt.torrent_id = t.id) as tags \
@@ -134,31 +134,18 @@ fn entry(row: Row) -> Entry {
         owner_name: row.uploader,
         anonymous: row.anonymous,
         private: row.private,
-        kind: match (&row.infohash_v1, &row.infohash_v2) {
-            (Some(_), Some(_)) => Kind::Hybrid,
-            (None, Some(_)) => Kind::V2,
+        kind: match (row.has_v1, row.has_v2) {
+            (true, true) => Kind::Hybrid,
+            (false, true) => Kind::V2,
             _ => Kind::V1,
         },
         has_web_seeds: row.has_web_seeds,
         has_description: row.has_description,
-        hashes: hashes(row.infohash_v1.as_deref(), row.infohash_v2.as_deref()),
         size: row.size,
         created_at: row.created_at,
         tags: row.tags.as_deref().map(tags).unwrap_or_default(),
         files,
     }
-}
-
-fn hashes(v1: Option<&[u8]>, v2: Option<&[u8]>) -> Vec<String> {
-    let v2 = v2.and_then(InfohashV2::from_slice);
-    let short = v2.map(|hash| hash.truncated());
-    let v1 = v1.and_then(InfohashV1::from_slice);
-    [v1, short]
-        .into_iter()
-        .flatten()
-        .map(|hash| hash.to_string())
-        .chain(v2.map(|hash| hash.to_string()))
-        .collect()
 }
 
 fn tags(text: &str) -> Vec<(TagId, String)> {

@@ -167,7 +167,7 @@ impl<'i> Builder<'i> {
             Rule::Owners(ids) => one_of(fields.owner, ids.iter().map(|id| id.0)),
             Rule::Kind(kind) => exact(IndexTerm::from_field_u64(fields.kind, kind_number(*kind))),
             Rule::Flag(flag) => self.flag(*flag),
-            Rule::Hash(hash) => exact(IndexTerm::from_field_text(fields.hash, &hash.to_string())),
+            Rule::Torrent(id) => number(fields.id, id.0),
             Rule::Size(range) => within(fields.size, *range),
             Rule::Created { from, before } => match unsigned(before.0) {
                 0 => Box::new(EmptyQuery),

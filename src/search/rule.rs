@@ -5,7 +5,6 @@ use super::filter::{Kind, Who};
 use super::language::values::Range;
 use super::numbers::Swarm;
 use super::words::Term;
-use crate::bittorrent::infohash::Infohash;
 use crate::clock::Timestamp;
 use crate::ids::{CategoryId, TagId, TorrentId, UserId};
 
@@ -29,8 +28,8 @@ pub enum Rule {
     Owners(Vec<UserId>),
     Kind(Kind),
     Flag(Flag),
-    /// In any spelling; of v2 also the first 20 bytes, as trackers and clients show it.
-    Hash(Infohash),
+    /// This very one: what an infohash was resolved to.
+    Torrent(TorrentId),
     /// Bytes.
     Size(Range),
     /// From the first moment on, before the second.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::{Field, Node, Text, Value, values};
 use crate::bittorrent::infohash::Infohash;
 use crate::clock::Timestamp;
-use crate::ids::{CategoryId, TagId, UserId};
+use crate::ids::{CategoryId, TagId, TorrentId, UserId};
 use crate::search::filter::Notice;
 use crate::search::rule::{Check, Number, Rule};
 use crate::search::words::{self, Term};
@@ -17,6 +17,8 @@ pub struct Wanted {
     pub categories: Vec<String>,
     pub tags: Vec<String>,
     pub members: Vec<String>,
+    /// Infohashes in any spelling.
+    pub hashes: Vec<String>,
     /// Whether it asks for uploads of the trusted.
     pub trusted: bool,
 }
@@ -27,6 +29,7 @@ pub struct Names {
     pub categories: HashMap<String, CategoryId>,
     pub tags: HashMap<String, TagId>,
     pub members: HashMap<String, UserId>,
+    pub torrents: HashMap<String, TorrentId>,
     pub trusted: Vec<UserId>,
 }
 
@@ -51,6 +54,7 @@ fn want(node: &Node, wanted: &mut Wanted) {
         Field::Category => &mut wanted.categories,
         Field::Tag => &mut wanted.tags,
         Field::User => &mut wanted.members,
+        Field::Hash => &mut wanted.hashes,
         Field::Is => return wanted.trusted |= is_trusted(value),
         _ => return,
     };
@@ -92,6 +96,9 @@ pub fn resolve(node: &Node, names: &Names, now: Timestamp, notices: &mut Vec<Not
                     Field::Category => Notice::UnknownCategory(value),
                     Field::Tag => Notice::UnknownTag(value),
                     Field::User => Notice::UnknownMember(value),
+                    Field::Hash if Infohash::parse_any(&value).is_some() => {
+                        Notice::UnknownHash(value)
+                    }
                     _ => Notice::BadValue { field, value },
                 },
             );
@@ -130,7 +137,7 @@ fn rule_of(field: Field, value: &Value, names: &Names, now: Timestamp) -> Option
         Field::Is if is_trusted(value) => Some(Rule::Uploaders(names.trusted.clone())),
         Field::Is => values::is(text, now),
         Field::Has => values::has(text),
-        Field::Hash => Infohash::parse_any(text).map(Rule::Hash),
+        Field::Hash => names.torrents.get(text).map(|id| Rule::Torrent(*id)),
     }
 }
 
@@ -157,6 +164,7 @@ mod tests {
             categories: [("linux".to_owned(), CategoryId(11))].into(),
             tags: [tag("lts", 71), tag("Long Term", 71)].into(),
             members: [("ann".to_owned(), UserId(31))].into(),
+            torrents: [("c9e1".to_owned(), TorrentId(51))].into(),
             trusted: vec![UserId(31), UserId(32)],
         }
     }
@@ -169,6 +177,7 @@ mod tests {
 
     #[test]
     fn names_become_ids() {
+        assert_eq!(rule("hash:c9e1").0, Rule::Torrent(TorrentId(51)));
         let text = "cat:linux (tag:lts | -tag:\"Long Term\") user:ann is:trusted tag:lts";
         let found = wanted([&parse(text).0]);
         assert_eq!(found.categories, ["linux"]);
@@ -196,6 +205,17 @@ mod tests {
             ("cat:linus", Notice::UnknownCategory("linus".to_owned())),
             ("tag:linus", Notice::UnknownTag("linus".to_owned())),
             ("user:linus", Notice::UnknownMember("linus".to_owned())),
+            (
+                "hash:c9e15763f722f23e98a29decdfae341b98d53056",
+                Notice::UnknownHash("c9e15763f722f23e98a29decdfae341b98d53056".to_owned()),
+            ),
+            (
+                "hash:c9",
+                Notice::BadValue {
+                    field: Field::Hash,
+                    value: "c9".to_owned(),
+                },
+            ),
             (
                 "size:large",
                 Notice::BadValue {

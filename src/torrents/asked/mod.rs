@@ -45,7 +45,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Reads the query part of a URL. Asks the database about the names in it, at most once a kind and member.
+    /// Reads the query part of a URL. Asks the database about the names in it.
     pub async fn read(
         conn: &mut Conn,
         categories: &[Category],

@@ -1,14 +1,17 @@
-//! The names in a question, looked up: categories by slug or name, tags by name or alias, members, and who is trusted.
+//! The names in a question, looked up: categories by slug or name, tags by name or alias, members, infohashes, and who
+//! is trusted.
 
 use std::collections::HashMap;
 
 use crate::accounts::UserName;
 use crate::accounts::queries as accounts;
+use crate::bittorrent::infohash::Infohash;
 use crate::categories::Category;
 use crate::db::Conn;
 use crate::ids::UserId;
 use crate::search::language::{self, Field, Names, Node};
 use crate::tags::{self, Tag, TagName};
+use crate::torrents::queries;
 
 /// What the names stand for, by the spelling of the catalogue.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +62,14 @@ pub async fn look_up(
             known.members.insert(typed, (user.id, user.name));
         }
     }
+    let mut torrents = HashMap::new();
+    for typed in wanted.hashes {
+        for hash in Infohash::all_in(&typed) {
+            if let Some(found) = queries::by_pasted_infohash(conn, hash).await? {
+                torrents.entry(typed.clone()).or_insert(found.id);
+            }
+        }
+    }
     let trusted = match wanted.trusted {
         true => accounts::trusted(conn).await?,
         false => Vec::new(),
@@ -68,6 +79,7 @@ pub async fn look_up(
         categories: ids(&known.categories, |c| c.id),
         tags: ids(&known.tags, |t| t.id),
         members: ids(&known.members, |(id, _)| *id),
+        torrents,
         trusted,
     };
     Ok((known, names))
