@@ -94,6 +94,14 @@ pub async fn by_name(conn: &mut Conn, name: &str) -> Result<Option<User>, sqlx::
         .await)
 }
 
+/// Who was given more than a member's rights: what `is:trusted` finds the uploads of. A handful of all members, by an
+/// index of their own.
+pub async fn trusted(conn: &mut Conn) -> Result<Vec<UserId>, sqlx::Error> {
+    const SQL: &str =
+        "select id from users where role <> 'member' and banned_at is null order by id";
+    on!(conn, |c| sqlx::query_scalar(SQL).fetch_all(c).await)
+}
+
 pub async fn password_hash(conn: &mut Conn, id: UserId) -> Result<Option<String>, sqlx::Error> {
     const SQL: &str = "select password_hash from users where id = $1";
     on!(conn, |c| sqlx::query_scalar(SQL)

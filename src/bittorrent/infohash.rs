@@ -83,11 +83,19 @@ impl Infohash {
     /// Reads 40 hex, 32 base32, 64 hex or multihash hex digits, or a whole magnet link, with blanks
     /// around it. A magnet link with both hashes answers with the v1 one.
     pub fn parse_any(text: &str) -> Option<Self> {
+        Self::all_in(text).into_iter().next()
+    }
+
+    /// As [`Self::parse_any`], with both hashes of a magnet link, v1 first.
+    pub fn all_in(text: &str) -> Vec<Self> {
         let text = text.trim();
-        if let Some(hashes) = magnet::hashes(text) {
-            return hashes.v1.map(Infohash::V1).or(hashes.v2.map(Infohash::V2));
+        match magnet::hashes(text) {
+            Some(hashes) => {
+                let (v1, v2) = (hashes.v1.map(Self::V1), hashes.v2.map(Self::V2));
+                v1.into_iter().chain(v2).collect()
+            }
+            None => text.parse().into_iter().collect(),
         }
-        text.parse().ok()
     }
 }
 
@@ -218,6 +226,8 @@ mod tests {
         assert_eq!(Infohash::parse_any(V2), Some(v2));
         let magnet = format!("magnet:?dn=a&xt=urn:btih:{}&tr=x", V1.to_uppercase());
         assert_eq!(Infohash::parse_any(&magnet), Some(v1));
+        let both = format!("{magnet}&xt=urn:btmh:1220{V2}");
+        assert_eq!(Infohash::all_in(&both), [v1, v2]);
         let magnet = format!("magnet:?xt=urn:btmh:1220{V2}");
         assert_eq!(Infohash::parse_any(&magnet), Some(v2));
         for text in [

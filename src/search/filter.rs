@@ -2,8 +2,11 @@
 
 use data_encoding::BASE64URL_NOPAD;
 
+use super::language::{self, Field};
+use super::rule::Rule;
 use crate::accounts::Role;
 pub use crate::bittorrent::metainfo::Kind;
+use crate::clock::Timestamp;
 use crate::ids::{CategoryId, TagId, TorrentId, UserId};
 
 /// Who looks: decides what can be found at all, and whose anonymous uploads match `uploader`.
@@ -33,17 +36,32 @@ impl Who {
     }
 }
 
-/// All of it at once; an empty one matches everything that may be seen.
+/// What must all hold; nothing asked matches everything that may be seen. A category or a kind that stands here alone
+/// counts as chosen: facets tell what another in its place would find.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// As typed: words, `"phrases"`, `-without`, `prefix*`.
-    pub words: String,
-    /// This category or one below it.
-    pub category: Option<CategoryId>,
-    /// Every one of them.
-    pub tags: Vec<TagId>,
-    pub uploader: Option<UserId>,
-    pub kind: Option<Kind>,
+    pub all: Vec<Rule>,
+}
+
+impl Filter {
+    pub fn of(rule: Rule) -> Self {
+        match rule {
+            Rule::All(all) => Self { all },
+            rule => Self { all: vec![rule] },
+        }
+    }
+
+    /// As typed; names and spans of time mean nothing here.
+    pub fn words(text: &str) -> Self {
+        let (node, _) = language::parse(text);
+        let (names, now) = (language::Names::default(), Timestamp(0));
+        Self::of(language::resolve(&node, &names, now, &mut Vec::new()))
+    }
+
+    pub fn and(mut self, rule: Rule) -> Self {
+        self.all.push(rule);
+        self
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,10 +74,12 @@ pub enum SortKey {
     Name,
     /// Exact title, then words in the title, in the name, in tags or uploader, in file names. Without words: by date.
     Relevance,
+    /// No seeders before some, then most leechers, then smallest: where one seeder more helps most.
+    Need,
 }
 
 impl SortKey {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Date,
         Self::Size,
         Self::Seeders,
@@ -67,6 +87,7 @@ impl SortKey {
         Self::Completed,
         Self::Name,
         Self::Relevance,
+        Self::Need,
     ];
 
     /// The word in a URL.
@@ -79,6 +100,7 @@ impl SortKey {
             Self::Completed => "completed",
             Self::Name => "name",
             Self::Relevance => "relevance",
+            Self::Need => "need",
         }
     }
 }
@@ -133,10 +155,38 @@ impl std::fmt::Display for Cursor {
 pub enum Notice {
     /// The cursor did not fit; this is the first page.
     Cursor,
-    /// Words after this many were left out.
-    TooManyWords { kept: usize },
+    /// Words and fields after this many were left out.
+    TooManyWords {
+        kept: usize,
+    },
+    /// A word or a value was cut to this many characters.
+    LongWord {
+        kept: usize,
+    },
+    /// Groups in groups in groups were left out.
+    TooDeep,
     /// No letter or digit in it, so it was left out.
     NothingToFind(String),
+    /// Too short to be looked for inside words: taken for a beginning.
+    ShortInside(String),
+    /// A word with a colon that looks like a field: searched for as words.
+    UnknownField(String),
+    /// Nothing behind the colon: searched for as a word.
+    EmptyField(Field),
+    /// Matches nothing.
+    BadValue {
+        field: Field,
+        value: String,
+    },
+    UnknownCategory(String),
+    UnknownTag(String),
+    UnknownMember(String),
+    UnknownHash(String),
+}
+
+/// What was typed, cut to what a message can hold.
+fn shown(text: &str) -> String {
+    text.chars().take(60).collect()
 }
 
 impl std::fmt::Display for Notice {
@@ -147,12 +197,74 @@ impl std::fmt::Display for Notice {
             }
             Self::TooManyWords { kept } => write!(
                 f,
-                "Only the first {kept} words were looked for; search for fewer at a time."
+                "Only the first {kept} words and filters count; search for fewer at a time."
             ),
+            Self::LongWord { kept } => write!(
+                f,
+                "Words are cut to {kept} characters; search for shorter ones."
+            ),
+            Self::TooDeep => {
+                f.write_str("There are too many groups within groups; the innermost were left out.")
+            }
             Self::NothingToFind(text) => write!(
                 f,
-                "“{text}” has no letter or digit and was left out; search for words."
+                "“{}” has no letter or digit and was left out; search for words.",
+                shown(text)
             ),
+            Self::ShortInside(text) => write!(
+                f,
+                "“{}” is too short to be looked for inside words, so words that begin with it were; write three letters or more.",
+                shown(text)
+            ),
+            Self::UnknownField(name) => {
+                let known = Field::ALL.map(|field| format!("{}:", field.as_str()));
+                write!(
+                    f,
+                    "There is no filter “{}:”, so it was searched for as words. The filters are {}.",
+                    shown(name),
+                    known.join(" ")
+                )
+            }
+            Self::EmptyField(field) => write!(
+                f,
+                "Nothing follows “{}:”, so it was searched for as a word. It understands {}.",
+                field.as_str(),
+                field.understands()
+            ),
+            Self::BadValue { field, value } => write!(
+                f,
+                "“{}:{}” is not understood, so nothing matches it. “{}:” understands {}.",
+                field.as_str(),
+                shown(value),
+                field.as_str(),
+                field.understands()
+            ),
+            Self::UnknownCategory(name) => {
+                write!(
+                    f,
+                    "There is no category “{}”, so nothing matches it.",
+                    shown(name)
+                )
+            }
+            Self::UnknownTag(name) => {
+                write!(
+                    f,
+                    "There is no tag “{}”, so nothing matches it.",
+                    shown(name)
+                )
+            }
+            Self::UnknownHash(hash) => write!(
+                f,
+                "No torrent here has the infohash “{}”, so nothing matches it.",
+                shown(hash)
+            ),
+            Self::UnknownMember(name) => {
+                write!(
+                    f,
+                    "There is no member “{}”, so nothing matches it.",
+                    shown(name)
+                )
+            }
         }
     }
 }
@@ -279,6 +391,7 @@ fn number_of(key: SortKey) -> u8 {
         SortKey::Completed => 5,
         SortKey::Name => 6,
         SortKey::Relevance => 7,
+        SortKey::Need => 8,
     }
 }
 

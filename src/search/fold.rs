@@ -13,6 +13,8 @@ const JOINED_CHARS: usize = 48;
 /// How many runs a hyphen, dot or the like may tie into one joined word (`u.s.a.`).
 const TIED_RUNS: usize = 3;
 const KEY_BYTES: usize = 120;
+/// What is looked for inside words is compared in pieces of this many characters.
+pub const GRAM: usize = 3;
 
 /// Letters and digits in a row. `tied`: one character that is no space stands between this run and the one before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -207,19 +209,38 @@ pub struct PartTokens;
 #[derive(Clone, Default)]
 pub struct JoinedTokens;
 
+/// The tokenizer of the field for what stands inside words: pieces of [`GRAM`] characters at consecutive positions, so
+/// that a longer text inside a word is a phrase of them, and no phrase reaches from one run into the next.
+#[derive(Clone, Default)]
+pub struct GramTokens;
+
 pub struct Tokens {
-    terms: std::vec::IntoIter<String>,
+    /// Each with the steps from the position before.
+    terms: std::vec::IntoIter<(usize, String)>,
     token: Token,
 }
 
 impl Tokens {
     fn of(terms: Vec<String>) -> Self {
+        Self::spaced(terms.into_iter().map(|term| (1, term)).collect())
+    }
+
+    fn spaced(terms: Vec<(usize, String)>) -> Self {
         Self {
             terms: terms.into_iter(),
-            // The first `advance` wraps it to position 0.
+            // The first step wraps it to position 0.
             token: Token::default(),
         }
     }
+}
+
+/// The pieces of one run; none of a shorter one.
+pub fn grams(run: &str) -> Vec<String> {
+    let chars: Vec<char> = run.chars().collect();
+    chars
+        .windows(GRAM)
+        .map(|gram| gram.iter().collect())
+        .collect()
 }
 
 impl Tokenizer for PartTokens {
@@ -236,13 +257,29 @@ impl Tokenizer for JoinedTokens {
     }
 }
 
+impl Tokenizer for GramTokens {
+    type TokenStream<'a> = Tokens;
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
+        let mut terms = Vec::new();
+        let mut step = 1;
+        for run in runs(text) {
+            for gram in grams(&run.parts.concat()) {
+                terms.push((step, gram));
+                step = 1;
+            }
+            step = 2;
+        }
+        Tokens::spaced(terms)
+    }
+}
+
 impl TokenStream for Tokens {
     fn advance(&mut self) -> bool {
-        let Some(text) = self.terms.next() else {
+        let Some((step, text)) = self.terms.next() else {
             return false;
         };
         self.token.text = text;
-        self.token.position = self.token.position.wrapping_add(1);
+        self.token.position = self.token.position.wrapping_add(step);
         true
     }
 

@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 
 use super::filter::Kind;
 use super::index::{Opened, Position, Writer};
+use super::rule::Flag;
 use super::{Search, queries};
 use crate::clock::Timestamp;
 use crate::ids::{CategoryId, TagId, UserId};
@@ -50,6 +51,8 @@ pub struct Entry {
     pub anonymous: bool,
     pub private: bool,
     pub kind: Kind,
+    pub has_web_seeds: bool,
+    pub has_description: bool,
     /// Bytes.
     pub size: i64,
     pub created_at: Timestamp,
@@ -60,6 +63,19 @@ pub struct Entry {
 impl Entry {
     fn is_deleted(&self) -> bool {
         self.state == "deleted"
+    }
+
+    pub fn flags(&self) -> Vec<Flag> {
+        let has = |flag: Flag| match flag {
+            Flag::Private => self.private,
+            Flag::Anonymous => self.anonymous,
+            Flag::V1 => self.kind != Kind::V2,
+            Flag::V2 => self.kind != Kind::V1,
+            Flag::WebSeed => self.has_web_seeds,
+            Flag::Description => self.has_description,
+            Flag::Tagged => !self.tags.is_empty(),
+        };
+        Flag::ALL.into_iter().filter(|flag| has(*flag)).collect()
     }
 
     pub fn text_bytes(&self) -> usize {

@@ -13,12 +13,12 @@ use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use super::filter::Kind;
-use super::fold::{self, JoinedTokens, PartTokens};
+use super::fold::{self, GramTokens, JoinedTokens, PartTokens};
 use super::follow::{Entry, Stamp};
 use crate::db::migrate;
 
 /// Raise it with every change of fields or folding: an index of another format is rebuilt.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FOLDER: &str = "search";
 const PUBLISHED: &str = "published";
 
@@ -40,7 +40,8 @@ pub struct Fields {
     pub category: Field,
     pub tag: Field,
     pub kind: Field,
-    pub private: Field,
+    /// [`Flag`](super::rule::Flag)s.
+    pub flag: Field,
     pub size: Field,
     pub created_at: Field,
     /// [`fold::key`] of the title: to sort by, and to find the exact title.
@@ -51,6 +52,8 @@ pub struct Fields {
     /// Tags, and the uploader's name unless the upload is anonymous.
     pub labels: TextField,
     pub files: TextField,
+    /// Pieces of the words of title and name, to find what stands inside words.
+    pub inside: Field,
 }
 
 /// The names of fast fields, by which tantivy opens their columns.
@@ -92,7 +95,7 @@ impl Fields {
             category: b.add_u64_field(column::CATEGORY, both()),
             tag: b.add_u64_field(column::TAG, both()),
             kind: b.add_u64_field(column::KIND, both()),
-            private: b.add_u64_field("private", indexed()),
+            flag: b.add_text_field("flag", raw(false)),
             size: b.add_u64_field(column::SIZE, NumericOptions::default() | FAST),
             created_at: b.add_u64_field(column::CREATED_AT, NumericOptions::default() | FAST),
             title_key: b.add_text_field(column::TITLE_KEY, raw(true)),
@@ -100,6 +103,10 @@ impl Fields {
             name: text_field(&mut b, "name"),
             labels: text_field(&mut b, "labels"),
             files: text_field(&mut b, "files"),
+            inside: b.add_text_field(
+                "inside",
+                text_options(GRAMS, IndexRecordOption::WithFreqsAndPositions),
+            ),
         };
         (b.build(), fields)
     }
@@ -122,11 +129,17 @@ impl Fields {
             doc.add_u64(self.tag, unsigned(id.0));
         }
         doc.add_u64(self.kind, kind_number(entry.kind));
-        doc.add_u64(self.private, u64::from(entry.private));
+        for flag in entry.flags() {
+            doc.add_text(self.flag, flag.as_str());
+        }
         doc.add_u64(self.size, unsigned(entry.size));
         doc.add_u64(self.created_at, unsigned(entry.created_at.0));
         doc.add_text(self.title_key, fold::key(&entry.title));
 
+        doc.add_text(self.inside, &entry.title);
+        if entry.name != entry.title {
+            doc.add_text(self.inside, &entry.name);
+        }
         let mut add = |field: TextField, text: &str| {
             doc.add_text(field.parts, text);
             doc.add_text(field.joined, text);
@@ -149,29 +162,31 @@ impl Fields {
 }
 
 fn text_field(b: &mut SchemaBuilder, name: &str) -> TextField {
-    let options = |tokenizer: &str, record: IndexRecordOption| {
-        TextOptions::default().set_indexing_options(
-            TextFieldIndexing::default()
-                .set_tokenizer(tokenizer)
-                // Lengths of texts would only serve BM25.
-                .set_fieldnorms(false)
-                .set_index_option(record),
-        )
-    };
     TextField {
         parts: b.add_text_field(
             &format!("{name}_parts"),
-            options(PARTS, IndexRecordOption::WithFreqsAndPositions),
+            text_options(PARTS, IndexRecordOption::WithFreqsAndPositions),
         ),
         joined: b.add_text_field(
             &format!("{name}_joined"),
-            options(JOINED, IndexRecordOption::Basic),
+            text_options(JOINED, IndexRecordOption::Basic),
         ),
     }
 }
 
+fn text_options(tokenizer: &str, record: IndexRecordOption) -> TextOptions {
+    TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer(tokenizer)
+            // Lengths of texts would only serve BM25.
+            .set_fieldnorms(false)
+            .set_index_option(record),
+    )
+}
+
 const PARTS: &str = "seedbank_parts";
 const JOINED: &str = "seedbank_joined";
+const GRAMS: &str = "seedbank_grams";
 
 pub fn kind_number(kind: Kind) -> u64 {
     match kind {
@@ -277,6 +292,9 @@ impl Opened {
         index
             .tokenizers()
             .register(JOINED, TextAnalyzer::from(JoinedTokens));
+        index
+            .tokenizers()
+            .register(GRAMS, TextAnalyzer::from(GramTokens));
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
@@ -351,5 +369,108 @@ impl Writer {
     /// Ends writing in good order: merges that run are waited for, so that nothing is written afterwards.
     pub fn close(self) -> anyhow::Result<()> {
         Ok(self.writer.wait_merging_threads()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::ids::{CategoryId, TagId, UserId};
+
+    /// Words as often as they are in a language: the one of rank r about 1 / r as often as the first.
+    fn words(random: &mut u64, count: usize) -> String {
+        let mut next = || {
+            *random ^= *random << 13;
+            *random ^= *random >> 7;
+            *random ^= *random << 17;
+            *random
+        };
+        let mut text = Vec::new();
+        for _ in 0..count {
+            let share = (next() % 1_000_000) as f64 / 1_000_000.0;
+            let mut rank = 20_000_f64.powf(share) as u64;
+            let mut word = String::new();
+            while word.len() < 4 || rank > 0 {
+                let syllables = [
+                    "ka", "to", "li", "ner", "us", "mo", "ra", "den", "is", "po", "ve",
+                ];
+                word.push_str(syllables[(rank % 11) as usize]);
+                rank /= 11;
+            }
+            text.push(word);
+        }
+        text.join(" ")
+    }
+
+    /// What finding inside words costs, so that it is known when it changes. Prints the bytes of each field.
+    #[test]
+    fn pieces_of_words_take_less_than_half_of_the_index() {
+        const TORRENTS: i64 = 10_000;
+        let opened = Opened::empty().unwrap();
+        let mut writer = Writer::open(&opened, 50_000_000).unwrap();
+        let mut random = 88_172_645_463_325_252;
+        for id in 1..=TORRENTS {
+            let title = format!(
+                "{} {} S{:02}",
+                words(&mut random, 5),
+                1950 + id % 76,
+                id % 20
+            );
+            let name = title.replace(' ', ".");
+            let files: Vec<String> = (0..5)
+                .map(|n| format!("{} {n}.mkv", words(&mut random, 3)))
+                .collect();
+            let entry = Entry {
+                stamp: Stamp { revision: id, id },
+                state: PUBLISHED.to_owned(),
+                name: format!("{name}-{}", words(&mut random, 1)),
+                title,
+                category: CategoryId(id % 30),
+                owner: UserId(id % 500),
+                owner_name: format!("member{}", id % 500),
+                anonymous: id % 7 == 0,
+                private: id % 5 == 0,
+                kind: Kind::Hybrid,
+                has_web_seeds: id % 50 == 0,
+                has_description: true,
+                size: id * 1_000_003,
+                created_at: Timestamp(1_700_000_000 + id),
+                tags: vec![(TagId(id % 300), format!("tag{}", id % 300))],
+                files,
+            };
+            writer.add(&entry).unwrap();
+        }
+        writer.commit(&Position::start(b"sizes")).unwrap();
+        writer.close().unwrap();
+        opened.reader.reload().unwrap();
+        let mut bytes: BTreeMap<String, u64> = BTreeMap::new();
+        for segment in opened.reader.searcher().space_usage().unwrap().segments() {
+            let parts = [
+                segment.termdict(),
+                segment.postings(),
+                segment.positions(),
+                segment.fast_fields(),
+            ];
+            for field in parts.iter().flat_map(|part| part.fields()) {
+                *bytes.entry(field.field_name().to_owned()).or_default() +=
+                    field.total().get_bytes();
+            }
+        }
+        let total: u64 = bytes.values().sum();
+        for (field, bytes) in &bytes {
+            println!(
+                "{field:>14} {:>6} bytes a torrent",
+                *bytes as f64 / TORRENTS as f64
+            );
+        }
+        let share = 100 * bytes["inside"] / total;
+        println!(
+            "{share} % of {} bytes a torrent are pieces of words",
+            total as f64 / TORRENTS as f64
+        );
+        assert!(share < 50, "{share} %");
     }
 }

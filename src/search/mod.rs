@@ -2,20 +2,24 @@
 //! in memory, and one function from filter, sort and cursor to a page of ids with counts. Rows are read elsewhere,
 //! by one query that checks visibility once more.
 //!
-//! `fold` and `words` turn text into terms, `index` holds them, `follow` keeps it up to date, `query` and `walk`
-//! answer, `page` puts the answer together.
+//! `language` reads what was asked into a `rule`, `fold` and `words` turn text into terms, `index` holds them, `follow`
+//! keeps it up to date, `query` and `walk` answer, `page` puts the answer together.
 
 mod check;
+mod except;
 mod filter;
 pub mod fold;
 mod follow;
 mod index;
+pub mod language;
 mod names;
 mod numbers;
 mod page;
 pub mod queries;
 mod query;
 mod remembered;
+pub mod rule;
+mod spelling;
 mod walk;
 mod words;
 
@@ -141,6 +145,32 @@ impl Search {
             self.suspect.store(true, Ordering::Relaxed);
         }
         found
+    }
+
+    /// Where to go on behind the first `places` of a listing, at most some thousand; `None` if there are not that many.
+    pub fn cursor_behind(
+        &self,
+        who: Who,
+        filter: &Filter,
+        sort: Sort,
+        places: usize,
+    ) -> anyhow::Result<Option<Cursor>> {
+        page::cursor_behind(self, who, filter, sort, places)
+    }
+
+    /// How many match: for questions that nobody asks twice, such as what is new to one member.
+    pub fn count(&self, who: Who, filter: &Filter) -> anyhow::Result<u64> {
+        let counted = page::count(self, who, filter);
+        if counted.is_err() {
+            self.suspect.store(true, Ordering::Relaxed);
+        }
+        counted
+    }
+
+    /// Words that exist, nearest to one that finds nothing. Whether they find anything that somebody may see is
+    /// another question.
+    pub fn nearest(&self, word: &str) -> anyhow::Result<Vec<String>> {
+        spelling::nearest(self, word)
     }
 
     /// (done, total) while the index is being built or catches up with much: results are not complete meanwhile.

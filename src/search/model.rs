@@ -1,5 +1,5 @@
-//! The search against a model of it: small random catalogues and questions, answered by the index and by a plain
-//! list. Both share folding and the reading of words, which have tests of their own.
+//! The search against a model of it: small random catalogues and questions in the whole query language, answered by
+//! the index and by a plain list. Both share folding and the reading of the language, which have tests of their own.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,14 +9,18 @@ use proptest::sample::{select, subsequence};
 use super::filter::{Facets, Filter, Kind, Sort, SortKey, Who};
 use super::follow::{Entry, Stamp};
 use super::index::{Opened, Position, Writer};
+use super::language::{self, Names};
 use super::numbers::Swarm;
-use super::words::{Term, Words};
-use super::{Cursor, Search, fold, query, words};
+use super::rule::Rule;
+use super::words::Term;
+use super::{Cursor, Search, fold, query};
 use crate::clock::Timestamp;
 use crate::config;
 use crate::db::Db;
 use crate::ids::{CategoryId, TagId, TorrentId, UserId};
 
+const DAY: i64 = 86_400;
+const NOW: Timestamp = Timestamp(10 * DAY);
 const TEXTS: &[&str] = &[
     "alpha",
     "Alpha-2",
@@ -72,8 +76,10 @@ fn entry() -> impl Strategy<Value = Entry> {
         select(&[Kind::V1, Kind::Hybrid, Kind::V2][..]),
     );
     let states = &["published", "published", "published", "hidden", "deleted"][..];
-    let numbers = (1..14_i64, 0..3_i64, 0..3_i64, select(states));
-    (texts, belongs, numbers).prop_map(|(texts, belongs, numbers)| {
+    let sizes = select(&[0, 1, 2, 65_536, 1 << 30, 1 << 40, i64::MAX][..]);
+    let numbers = (1..14_i64, sizes, 0..3_i64, select(states));
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    (texts, belongs, numbers, flags).prop_map(|(texts, belongs, numbers, flags)| {
         let (title, name, same, files) = texts;
         let (category, owner, tags, anonymous, kind) = belongs;
         let (id, size, created_at, state) = numbers;
@@ -86,10 +92,12 @@ fn entry() -> impl Strategy<Value = Entry> {
             owner: UserId(owner.0),
             owner_name: owner.1.to_owned(),
             anonymous,
-            private: false,
+            private: flags.0,
             kind,
+            has_web_seeds: flags.1,
+            has_description: flags.2,
             size,
-            created_at: Timestamp(created_at),
+            created_at: Timestamp((created_at + 7) * DAY),
             tags: tags
                 .iter()
                 .map(|(id, name)| (TagId(*id), (*name).to_owned()))
@@ -99,26 +107,110 @@ fn entry() -> impl Strategy<Value = Entry> {
     })
 }
 
-fn typed() -> impl Strategy<Value = String> {
-    let term = (select(TEXTS), select(TEXTS), 0..8).prop_map(|(a, b, form)| match form {
-        0 => format!("-{a}"),
-        1 => format!("\"{a} {b}\""),
-        2 => format!("-\"{a} {b}\""),
-        3 => format!("{a}*"),
-        4 => format!("{a}-{b}*"),
-        5 => format!("{a}{b}"),
+const FIELDS: &[&str] = &[
+    "cat:c11",
+    "cat:c12",
+    "cat:c14",
+    "cat:nowhere",
+    "tag:linux",
+    "tag:wi-fi",
+    "tag:usa",
+    "user:ann",
+    "user:alpha",
+    "user:nobody",
+    "is:trusted",
+    "is:v1",
+    "is:hybrid",
+    "is:v2",
+    "is:private",
+    "is:public",
+    "is:anonymous",
+    "is:needy",
+    "is:purple",
+    "has:v1",
+    "has:v2",
+    "has:webseed",
+    "has:description",
+    "has:tags",
+    "size:>1",
+    "size:<=64k",
+    "size:1gb",
+    "size:1..1gb",
+    "after:1970-01-09",
+    "before:1970-01-10",
+    "after:2d",
+    "before:2d",
+    "seeders:>0",
+    "seeders:0",
+    "leechers:<2",
+    "completed:1..5",
+    "hash:first",
+    "hash:seventh",
+    "hash:none",
+];
+
+fn piece() -> impl Strategy<Value = String> {
+    (select(TEXTS), select(TEXTS), select(FIELDS), 0..14).prop_map(|(a, b, field, form)| match form
+    {
+        0 => format!("\"{a} {b}\""),
+        1 => format!("{a}*"),
+        2 => format!("{a}-{b}*"),
+        3 => format!("{a}{b}"),
+        4 => format!("*{}*", inner(a)),
+        5 => format!("file:{a}"),
+        6 => format!("file:\"{a} {b}\""),
+        7..10 => field.to_owned(),
         _ => a.to_owned(),
+    })
+}
+
+/// Without its first character: something inside a word.
+fn inner(text: &str) -> String {
+    text.chars().skip(1).collect()
+}
+
+/// Some of what may be typed: pieces, groups and exclusions of groups.
+fn typed() -> impl Strategy<Value = String> {
+    let signed = |text: String, minus: bool| if minus { format!("-{text}") } else { text };
+    let minus = || proptest::bool::weighted(0.25);
+    let leaf = (piece(), minus()).prop_map(move |(piece, minus)| signed(piece, minus));
+    let tree = leaf.prop_recursive(3, 12, 3, move |inner| {
+        let members = proptest::collection::vec(inner, 1..4);
+        let joint = select(&[" ", " | "][..]);
+        (members, joint, minus()).prop_map(move |(members, joint, minus)| {
+            signed(format!("({})", members.join(joint)), minus)
+        })
     });
-    proptest::collection::vec(term, 0..3).prop_map(|terms| terms.join(" "))
+    proptest::collection::vec(tree, 0..3).prop_map(|terms| terms.join(" "))
+}
+
+fn names() -> Names {
+    Names {
+        categories: CATEGORIES
+            .iter()
+            .map(|id| (format!("c{id}"), CategoryId(*id)))
+            .collect(),
+        tags: TAGS
+            .iter()
+            .map(|(id, name)| ((*name).to_owned(), TagId(*id)))
+            .collect(),
+        members: OWNERS
+            .iter()
+            .map(|(id, name)| ((*name).to_owned(), UserId(*id)))
+            .collect(),
+        torrents: [("first", 1), ("seventh", 7)]
+            .map(|(hash, id)| (hash.to_owned(), TorrentId(id)))
+            .into(),
+        trusted: vec![UserId(31), UserId(33)],
+    }
 }
 
 fn question() -> impl Strategy<Value = Question> {
     let filter = (
         typed(),
-        proptest::option::weighted(0.3, select(CATEGORIES)),
-        subsequence(TAGS, 0..=1),
-        proptest::option::weighted(0.3, select(OWNERS)),
-        proptest::option::weighted(0.2, select(&[Kind::V1, Kind::Hybrid, Kind::V2][..])),
+        proptest::option::weighted(0.2, select(CATEGORIES)),
+        proptest::option::weighted(0.1, select(&[Kind::V1, Kind::Hybrid, Kind::V2][..])),
+        proptest::option::weighted(0.1, 0..14_i64),
     );
     let who = select(
         &[
@@ -131,12 +223,18 @@ fn question() -> impl Strategy<Value = Question> {
     let sort = (select(&SortKey::ALL[..]), any::<bool>());
     (filter, who, sort, 1..5_usize).prop_map(|(filter, who, sort, limit)| Question {
         who,
-        filter: Filter {
-            words: filter.0,
-            category: filter.1.map(CategoryId),
-            tags: filter.2.iter().map(|(id, _)| TagId(*id)).collect(),
-            uploader: filter.3.map(|(id, _)| UserId(id)),
-            kind: filter.4,
+        filter: {
+            let (node, _) = language::parse(&filter.0);
+            let rule = language::resolve(&node, &names(), NOW, &mut Vec::new());
+            let mut rules = Filter::of(rule);
+            rules
+                .all
+                .extend(filter.1.map(|id| Rule::Category(CategoryId(id))));
+            rules.all.extend(filter.2.map(Rule::Kind));
+            rules
+                .all
+                .extend(filter.3.map(|id| Rule::NewerThan(TorrentId(id))));
+            rules
         },
         sort: Sort {
             key: sort.0,
@@ -172,6 +270,8 @@ fn stands_in(term: &Term, text: &str) -> bool {
     let in_a_row = |wanted: &[String]| parts.windows(wanted.len()).any(|row| row == wanted);
     match term {
         Term::Phrase(wanted) => in_a_row(wanted),
+        // Titles and names alone are looked into.
+        Term::Inside(_) => false,
         Term::Word {
             parts: wanted,
             joined,
@@ -191,61 +291,81 @@ fn stands_in(term: &Term, text: &str) -> bool {
     }
 }
 
-fn all_in(words: &Words, places: &[Vec<String>]) -> bool {
-    let texts = || places.iter().flatten();
-    words
-        .with
-        .iter()
-        .all(|term| texts().any(|text| stands_in(term, text)))
+/// How well the words are met: 1 for anywhere, more where they stand in better places alone; 0 for not at all.
+fn level(rules: &[Rule], t: &Torrent<'_>) -> u64 {
+    let everywhere = |places| rules.iter().all(|rule| holds(rule, t, places));
+    let exact = query::title_keys(rules).contains(&fold::key(&t.entry.title));
+    (1..=4).filter(|places| everywhere(*places)).count() as u64 + u64::from(exact)
 }
 
-fn level(words: &Words, entry: &Entry) -> u64 {
-    let places = places(entry);
-    let levels = [
-        all_in(words, &places[..3]),
-        all_in(words, &places[..2]),
-        all_in(words, &places[..1]),
-        query::title_key(words) == fold::key(&entry.title),
-    ];
-    levels.into_iter().map(u64::from).sum()
+struct Torrent<'m> {
+    entry: &'m Entry,
+    swarm: Option<Swarm>,
+    who: Who,
+}
+
+/// Whether a rule holds, with words in the first so many places.
+fn holds(rule: &Rule, t: &Torrent<'_>, places_wanted: usize) -> bool {
+    let entry = t.entry;
+    match rule {
+        Rule::All(rules) => rules.iter().all(|rule| holds(rule, t, places_wanted)),
+        Rule::Any(rules) => rules.iter().any(|rule| holds(rule, t, places_wanted)),
+        Rule::Not(rule) => !holds(rule, t, 4),
+        Rule::Words(Term::Inside(pieces)) => {
+            let runs: Vec<String> = [&entry.title, &entry.name]
+                .iter()
+                .flat_map(|text| fold::runs(text))
+                .map(|run| run.parts.concat())
+                .collect();
+            // Title and name are looked into together.
+            let inside = |piece: &String| runs.iter().any(|run| run.contains(piece.as_str()));
+            places_wanted > 1 && pieces.iter().all(inside)
+        }
+        Rule::Words(term) => places(entry)[..places_wanted]
+            .iter()
+            .flatten()
+            .any(|text| stands_in(term, text)),
+        Rule::File(term) => entry.files.iter().any(|text| stands_in(term, text)),
+        Rule::Category(id) => entry.category == *id || parent(entry.category) == Some(*id),
+        Rule::Tag(id) => entry.tags.iter().any(|(tag, _)| tag == id),
+        Rule::Uploaders(ids) => {
+            ids.contains(&entry.owner) && (!entry.anonymous || t.who.sees_anonymous_of(entry.owner))
+        }
+        Rule::Owners(_) => unreachable!("nobody may ask for it"),
+        Rule::Kind(kind) => entry.kind == *kind,
+        Rule::Flag(flag) => entry.flags().contains(flag),
+        Rule::Torrent(id) => entry.stamp.id == id.0,
+        Rule::Size(range) => range.holds(u64::try_from(entry.size).unwrap()),
+        Rule::Created { from, before } => *from <= entry.created_at && entry.created_at < *before,
+        Rule::NewerThan(id) => entry.stamp.id > id.0,
+        Rule::Swarm(check) => check.holds(t.swarm),
+    }
 }
 
 impl Model {
-    fn matches(&self, who: Who, filter: &Filter) -> Vec<&Entry> {
-        let words = words::read(&filter.words).0;
+    fn matches(&self, who: Who, rules: &[Rule]) -> Vec<&Entry> {
         self.torrents
             .values()
-            .filter(|t| t.state == "published")
-            .filter(|t| all_in(&words, &places(t)))
-            .filter(|t| {
-                !words
-                    .without
-                    .iter()
-                    .any(|term| places(t).iter().flatten().any(|text| stands_in(term, text)))
+            .filter(|entry| entry.state == "published")
+            .filter(|entry| {
+                let torrent = self.torrent(who, entry);
+                rules.iter().all(|rule| holds(rule, &torrent, 4))
             })
-            .filter(|t| match filter.category {
-                Some(chosen) => t.category == chosen || parent(t.category) == Some(chosen),
-                None => true,
-            })
-            .filter(|t| {
-                filter
-                    .tags
-                    .iter()
-                    .all(|tag| t.tags.iter().any(|(id, _)| id == tag))
-            })
-            .filter(|t| match filter.uploader {
-                Some(uploader) => {
-                    t.owner == uploader && (!t.anonymous || who.sees_anonymous_of(uploader))
-                }
-                None => true,
-            })
-            .filter(|t| filter.kind.is_none_or(|kind| t.kind == kind))
             .collect()
     }
 
+    fn torrent<'m>(&self, who: Who, entry: &'m Entry) -> Torrent<'m> {
+        Torrent {
+            entry,
+            swarm: self.swarms.get(&entry.stamp.id).copied(),
+            who,
+        }
+    }
+
     fn listing(&self, question: &Question) -> Vec<TorrentId> {
-        let words = words::read(&question.filter.words).0;
-        let mut found = self.matches(question.who, &question.filter);
+        let rules = &question.filter.all;
+        let has_words = rules.iter().any(Rule::has_words);
+        let mut found = self.matches(question.who, rules);
         let swarm = |t: &Entry, number: fn(&Swarm) -> u32| self.swarms.get(&t.stamp.id).map(number);
         let Sort { key, descending } = question.sort;
         found.sort_by(|a, b| {
@@ -263,8 +383,9 @@ impl Model {
             let turned =
                 |order: std::cmp::Ordering| if descending { order.reverse() } else { order };
             let order = match key {
-                SortKey::Relevance if !words.with.is_empty() => {
-                    turned(level(&words, a).cmp(&level(&words, b)))
+                SortKey::Relevance if has_words => {
+                    let level = |entry| level(rules, &self.torrent(question.who, entry));
+                    turned(level(a).cmp(&level(b)))
                 }
                 SortKey::Date | SortKey::Relevance => turned(a.created_at.cmp(&b.created_at)),
                 SortKey::Size => turned(a.size.cmp(&b.size)),
@@ -272,6 +393,18 @@ impl Model {
                 SortKey::Seeders => numbers(|s| s.seeders),
                 SortKey::Leechers => numbers(|s| s.leechers),
                 SortKey::Completed => numbers(|s| s.completed),
+                SortKey::Need => {
+                    let need = |t: &Entry| {
+                        self.swarms.get(&t.stamp.id).map(|s| {
+                            let size = std::cmp::Reverse(t.size >> 16);
+                            (s.seeders == 0, s.leechers, size)
+                        })
+                    };
+                    match (need(a), need(b)) {
+                        (Some(a), Some(b)) => turned(a.cmp(&b)),
+                        (a, b) => a.is_none().cmp(&b.is_none()),
+                    }
+                }
             };
             order.then(turned(a.stamp.id.cmp(&b.stamp.id)))
         });
@@ -280,10 +413,7 @@ impl Model {
 
     fn facets(&self, who: Who, filter: &Filter) -> Facets {
         let mut categories = BTreeMap::new();
-        let any_category = Filter {
-            category: None,
-            ..filter.clone()
-        };
+        let any_category = without_one(&filter.all, |rule| matches!(rule, Rule::Category(_)));
         for t in self.matches(who, &any_category) {
             *categories.entry(t.category).or_default() += 1;
             if let Some(parent) = parent(t.category) {
@@ -291,15 +421,12 @@ impl Model {
             }
         }
         let mut tags: BTreeMap<TagId, u64> = BTreeMap::new();
-        for (id, _) in self.matches(who, filter).iter().flat_map(|t| &t.tags) {
+        for (id, _) in self.matches(who, &filter.all).iter().flat_map(|t| &t.tags) {
             *tags.entry(*id).or_default() += 1;
         }
         let mut tags: Vec<_> = tags.into_iter().collect();
         tags.sort_by_key(|(id, count)| (std::cmp::Reverse(*count), *id));
-        let any_kind = Filter {
-            kind: None,
-            ..filter.clone()
-        };
+        let any_kind = without_one(&filter.all, |rule| matches!(rule, Rule::Kind(_)));
         let of_any_kind = self.matches(who, &any_kind);
         let kinds = [Kind::V1, Kind::Hybrid, Kind::V2].map(|kind| {
             (
@@ -313,6 +440,14 @@ impl Model {
             kinds: kinds.into_iter().filter(|(_, count)| *count > 0).collect(),
         }
     }
+}
+
+/// Without the one rule of a sort, if there is one and no other.
+fn without_one(rules: &[Rule], is_choice: fn(&Rule) -> bool) -> Vec<Rule> {
+    let mut choices: Vec<&Rule> = rules.iter().filter(|rule| is_choice(rule)).collect();
+    choices.dedup();
+    let keep = |rule: &&Rule| choices.len() != 1 || !is_choice(rule);
+    rules.iter().filter(keep).cloned().collect()
 }
 
 fn parent(category: CategoryId) -> Option<CategoryId> {
@@ -374,9 +509,9 @@ fn filled(changes: &[(Entry, bool)], swarms: &[(i64, u32)]) -> (std::sync::Arc<S
     for (id, n) in swarms {
         let swarm = Swarm {
             seeders: *n,
-            leechers: 2 - *n,
+            leechers: if id % 2 == 0 { 2 - *n } else { 0 },
             completed: *n / 2,
-            updated_at: Timestamp(7),
+            updated_at: Timestamp(if id % 3 == 0 { 7 } else { NOW.0 }),
         };
         model.swarms.insert(*id, swarm);
         search.numbers.set(TorrentId(*id), swarm);

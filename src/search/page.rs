@@ -9,10 +9,10 @@ use tantivy::Searcher;
 use super::filter::{Cursor, Direction, Facets, Filter, Found, Key, Kind, Notice, Place};
 use super::filter::{Sort, SortKey, Who};
 use super::index::{Opened, kind_number};
-use super::query::{self, Question};
+use super::query::{Builder, Question};
 use super::remembered::{DEPTH, Generation, Listing};
 use super::walk::{self, Best, Tallies, Walked};
-use super::{Search, Tree, words};
+use super::{Search, Tree};
 use crate::ids::{CategoryId, TagId, TorrentId};
 
 /// Longer pages are cut to this.
@@ -27,14 +27,9 @@ pub fn page(
     cursor: Option<&Cursor>,
     limit: usize,
 ) -> anyhow::Result<Found> {
-    let (words, mut notices) = words::read(&filter.words);
-    let sort = match sort.key {
-        SortKey::Relevance if words.with.is_empty() => Sort {
-            key: SortKey::Date,
-            ..sort
-        },
-        _ => sort,
-    };
+    let mut notices = Vec::new();
+    let question = Question::new(filter, who);
+    let sort = fitting(sort, &question);
     let bound = cursor.and_then(|cursor| {
         let bound = cursor.read(sort);
         if bound.is_none() {
@@ -46,7 +41,7 @@ pub fn page(
     let asked = Asked {
         search,
         now: &now,
-        question: Question::new(filter, words, who),
+        question,
         sort,
         limit: limit.clamp(1, MAX_LIMIT),
     };
@@ -75,6 +70,51 @@ pub fn page(
         facets,
         notices,
     })
+}
+
+/// The cursor that leads behind the first `places` of a listing; `None` if there are not that many.
+pub fn cursor_behind(
+    search: &Search,
+    who: Who,
+    filter: &Filter,
+    sort: Sort,
+    places: usize,
+) -> anyhow::Result<Option<Cursor>> {
+    let question = Question::new(filter, who);
+    let sort = fitting(sort, &question);
+    let asked = Asked {
+        search,
+        now: &Now::of(search),
+        question,
+        sort,
+        limit: places,
+    };
+    let (page, _) = asked.answer(None)?;
+    let last = page.places.get(places.wrapping_sub(1));
+    Ok(last.map(|place| Cursor::at(sort, Direction::After, place)))
+}
+
+/// How many `who` may find; nothing of it is remembered.
+pub fn count(search: &Search, who: Who, filter: &Filter) -> anyhow::Result<u64> {
+    let asked = Asked {
+        search,
+        now: &Now::of(search),
+        question: Question::new(filter, who),
+        sort: Sort::NEWEST,
+        limit: 1,
+    };
+    Ok(asked.run(&asked.question, None, Tallies::default())?.total)
+}
+
+/// Without words no match is better than another.
+fn fitting(sort: Sort, question: &Question) -> Sort {
+    match sort.key {
+        SortKey::Relevance if !question.has_words() => Sort {
+            key: SortKey::Date,
+            ..sort
+        },
+        _ => sort,
+    }
 }
 
 impl Place {
@@ -203,7 +243,7 @@ impl Asked<'_> {
             .remembered
             .facets(&self.question, self.now.generation);
         let levels = match self.sort.key {
-            SortKey::Relevance => query::levels(&self.now.opened.fields, &self.question.words),
+            SortKey::Relevance => self.builder().levels(&self.question),
             _ => Vec::new(),
         };
         let best = Best {
@@ -216,8 +256,8 @@ impl Asked<'_> {
             Some(_) => Tallies::default(),
             None => Tallies {
                 tags: true,
-                categories: self.question.category.is_none(),
-                kinds: self.question.kind.is_none(),
+                categories: self.question.without_category().is_none(),
+                kinds: self.question.without_kind().is_none(),
             },
         };
         let mut walked = self.run(&self.question, Some(&best), tallies)?;
@@ -228,19 +268,22 @@ impl Asked<'_> {
         Ok((walked, facets))
     }
 
+    fn builder(&self) -> Builder<'_> {
+        Builder::new(
+            &self.now.searcher,
+            &self.now.opened.fields,
+            &self.now.tree,
+            &self.search.numbers,
+        )
+    }
+
     fn run(
         &self,
         question: &Question,
         best: Option<&Best<'_>>,
         tallies: Tallies,
     ) -> anyhow::Result<Walked> {
-        let category = question.category.map(|id| self.now.tree.from(id));
-        let hits = query::build(
-            &self.now.searcher,
-            &self.now.opened.fields,
-            question,
-            category.as_deref(),
-        );
+        let hits = self.builder().hits(question);
         let numbers = &self.search.numbers;
         Ok(walk::walk(
             &self.now.searcher,
@@ -253,24 +296,19 @@ impl Asked<'_> {
 
     /// Makes facets of what a walk tallied; a chosen category or kind needs a walk without it.
     fn facets(&self, walked: &mut Walked) -> anyhow::Result<Facets> {
-        let without = |change: fn(&mut Question), tallies| {
-            let mut question = self.question.clone();
-            change(&mut question);
-            self.run(&question, None, tallies)
-        };
-        if self.question.category.is_some() {
+        if let Some(question) = self.question.without_category() {
             let tallies = Tallies {
                 categories: true,
                 ..Tallies::default()
             };
-            walked.categories = without(|q| q.category = None, tallies)?.categories;
+            walked.categories = self.run(&question, None, tallies)?.categories;
         }
-        if self.question.kind.is_some() {
+        if let Some(question) = self.question.without_kind() {
             let tallies = Tallies {
                 kinds: true,
                 ..Tallies::default()
             };
-            walked.kinds = without(|q| q.kind = None, tallies)?.kinds;
+            walked.kinds = self.run(&question, None, tallies)?.kinds;
         }
         let facets = Facets {
             categories: by_category(&walked.categories, &self.now.tree),

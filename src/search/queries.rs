@@ -58,6 +58,8 @@ struct Row {
     created_at: Timestamp,
     has_v1: bool,
     has_v2: bool,
+    has_web_seeds: bool,
+    has_description: bool,
     uploader: String,
     packed: Option<Vec<u8>>,
     tags: Option<String>,
@@ -65,7 +67,8 @@ struct Row {
 
 const CHANGED_AFTER: &str = "select t.id, t.revision, t.state, t.title, t.name, t.category_id, t.uploader_id, t.anonymous, \
     t.private, t.size, t.created_at, (t.infohash_v1 is not null) as has_v1, (t.infohash_v2 is not null) as has_v2, \
-    u.name as uploader, f.packed, \
+    (t.web_seeds <> '[]') as has_web_seeds, \
+    (t.description <> '') as has_description, u.name as uploader, f.packed, \
     (select string_agg(cast(g.id as text) || $4 || g.name, $5) from torrent_tags tt join tags g on g.id = tt.tag_id \
         where tt.torrent_id = t.id) as tags \
     from torrents t join users u on u.id = t.uploader_id \
@@ -136,6 +139,8 @@ fn entry(row: Row) -> Entry {
             (false, true) => Kind::V2,
             _ => Kind::V1,
         },
+        has_web_seeds: row.has_web_seeds,
+        has_description: row.has_description,
         size: row.size,
         created_at: row.created_at,
         tags: row.tags.as_deref().map(tags).unwrap_or_default(),

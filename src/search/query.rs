@@ -2,148 +2,267 @@
 
 use std::ops::Bound;
 
+use tantivy::query::doc_predicate_query::FunctionPredicate;
 use tantivy::query::{
     AllQuery, BooleanQuery, EmptyQuery, Occur, PhrasePrefixQuery, PhraseQuery, Query, RangeQuery,
-    TermQuery,
+    TermQuery, TermSetQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{Searcher, Term as IndexTerm};
+use tantivy::{DocId, Searcher, SegmentReader, Term as IndexTerm};
 
-use super::filter::{Kind, Who};
-use super::index::{Fields, TextField, kind_number, unsigned};
-use super::words::{Term, Words};
-use crate::ids::{CategoryId, TagId, UserId};
+use super::except::Except;
+use super::filter::Who;
+use super::fold;
+use super::index::{Fields, TextField, column, kind_number, unsigned};
+use super::language::values::Range;
+use super::numbers::{Numbers, Snapshot};
+use super::rule::{Check, Flag, Rule};
+use super::walk;
+use super::words::Term;
+use super::{Filter, Tree};
 
 /// A phrase's last part may begin this many different parts per segment; more are not looked at.
 const PREFIX_EXPANSIONS: u32 = 1_000;
 
-/// A [`super::Filter`] with everything resolved that does not depend on the index: what makes two questions the same.
+/// A [`Filter`] settled for a viewer: what makes two questions the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
-    pub words: Words,
-    /// The chosen category.
-    pub category: Option<CategoryId>,
-    /// Sorted, each once.
-    pub tags: Vec<TagId>,
-    pub uploader: Option<UserId>,
-    /// Whether anonymous uploads may match `uploader`.
-    pub sees_anonymous: bool,
-    pub kind: Option<Kind>,
+    pub all: Vec<Rule>,
 }
 
 impl Question {
-    pub fn new(filter: &super::Filter, words: Words, who: Who) -> Self {
-        let mut tags = filter.tags.clone();
-        tags.sort_unstable();
-        tags.dedup();
-        Self {
-            words,
-            category: filter.category,
-            tags,
-            uploader: filter.uploader,
-            // The same for everybody where it does not matter, so that one answer serves all.
-            sees_anonymous: filter
-                .uploader
-                .is_some_and(|uploader| who.sees_anonymous_of(uploader)),
-            kind: filter.kind,
+    pub fn new(filter: &Filter, who: Who) -> Self {
+        let mut all = Vec::new();
+        for rule in &filter.all {
+            let rule = rule.settled(who);
+            if !all.contains(&rule) {
+                all.push(rule);
+            }
         }
+        Self { all }
     }
 
     pub fn is_wordless(&self) -> bool {
-        self.words == Words::default()
+        !self.all.iter().any(Rule::reads_texts)
+    }
+
+    pub fn has_words(&self) -> bool {
+        self.all.iter().any(Rule::has_words)
+    }
+
+    /// Whether the answer changes without the index.
+    pub fn reads_numbers(&self) -> bool {
+        self.all.iter().any(Rule::reads_numbers)
+    }
+
+    /// The question without the one rule of a kind that is a choice; `None` if there is none, or more than one.
+    pub fn without(&self, is_choice: impl Fn(&Rule) -> bool) -> Option<Self> {
+        let mut choices = self
+            .all
+            .iter()
+            .enumerate()
+            .filter(|(_, rule)| is_choice(rule));
+        let (at, _) = choices.next()?;
+        if choices.next().is_some() {
+            return None;
+        }
+        let mut all = self.all.clone();
+        all.remove(at);
+        Some(Self { all })
+    }
+
+    pub fn without_category(&self) -> Option<Self> {
+        self.without(|rule| matches!(rule, Rule::Category(_)))
+    }
+
+    pub fn without_kind(&self) -> Option<Self> {
+        self.without(|rule| matches!(rule, Rule::Kind(_)))
     }
 }
 
 /// Where words may stand, best place first.
 const PLACES: usize = 4;
 
-fn places(fields: &Fields) -> [TextField; PLACES] {
-    [fields.title, fields.name, fields.labels, fields.files]
-}
-
 /// What a question's hits match, and what they must not match: tantivy's own exclusion asks phrases about documents
-/// they have passed, which they take for a fault.
+/// they have passed, which they take for a fault. Swarm numbers are looked up hit by hit.
 pub struct Hits {
     pub with: Box<dyn Query>,
     pub without: Option<Box<dyn Query>>,
+    pub checks: Vec<Check>,
 }
 
-/// The query of a question. `category` is the chosen one with those below it.
-pub fn build(
-    searcher: &Searcher,
-    fields: &Fields,
-    question: &Question,
-    category: Option<&[CategoryId]>,
-) -> Hits {
-    let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-    if let Some(rule) = visible(searcher, fields) {
-        clauses.push((Occur::Must, rule));
+/// Turns rules into queries of one index.
+pub struct Builder<'i> {
+    searcher: &'i Searcher,
+    fields: &'i Fields,
+    tree: &'i Tree,
+    numbers: &'i Numbers,
+}
+
+impl<'i> Builder<'i> {
+    pub fn new(
+        searcher: &'i Searcher,
+        fields: &'i Fields,
+        tree: &'i Tree,
+        numbers: &'i Numbers,
+    ) -> Self {
+        Self {
+            searcher,
+            fields,
+            tree,
+            numbers,
+        }
     }
-    let places = places(fields);
-    for term in &question.words.with {
-        clauses.push((Occur::Must, found_in(&places, term)));
+
+    pub fn hits(&self, question: &Question) -> Hits {
+        let mut with = Vec::new();
+        with.extend(visible(self.searcher, self.fields));
+        let mut without = Vec::new();
+        let mut checks = Vec::new();
+        for rule in &question.all {
+            match rule {
+                Rule::Not(rule) => without.push(self.query(rule, PLACES)),
+                Rule::Swarm(check) => checks.push(*check),
+                rule => with.push(self.query(rule, PLACES)),
+            }
+        }
+        Hits {
+            with: all(with),
+            without: (!without.is_empty()).then(|| any(without)),
+            checks,
+        }
     }
-    if let Some(ids) = category {
-        let ids = ids.iter().map(|id| number(fields.category, id.0)).collect();
-        clauses.push((Occur::Must, any(ids)));
-    }
-    for tag in &question.tags {
-        clauses.push((Occur::Must, number(fields.tag, tag.0)));
-    }
-    if let Some(uploader) = question.uploader {
-        let field = if question.sees_anonymous {
-            fields.owner
-        } else {
-            fields.shown_owner
+
+    /// The levels of relevance above "all words are somewhere", each narrower than the one before: without file names,
+    /// without labels, in the title alone, the exact title. What takes out, and what is no word, stays as it is.
+    pub fn levels(&self, question: &Question) -> Vec<Box<dyn Query>> {
+        let narrowed = |places| {
+            let rules = question.all.iter().filter(|rule| rule.has_words());
+            all(rules.map(|rule| self.query(rule, places)).collect())
         };
-        clauses.push((Occur::Must, number(field, uploader.0)));
+        let mut levels: Vec<_> = (1..PLACES).rev().map(narrowed).collect();
+        let keys = title_keys(&question.all);
+        let exact_titles = keys
+            .iter()
+            .map(|key| exact(IndexTerm::from_field_text(self.fields.title_key, key)));
+        levels.push(any(exact_titles.collect()));
+        levels
     }
-    if let Some(kind) = question.kind {
-        let term = IndexTerm::from_field_u64(fields.kind, kind_number(kind));
-        clauses.push((Occur::Must, exact(term)));
+
+    /// Words have to stand in one of the first `places`.
+    fn query(&self, rule: &Rule, places: usize) -> Box<dyn Query> {
+        let fields = self.fields;
+        match rule {
+            Rule::All(rules) => self.all(rules, places),
+            Rule::Any(rules) => any(rules.iter().map(|rule| self.query(rule, places)).collect()),
+            Rule::Not(rule) => Except::query(Box::new(AllQuery), self.query(rule, PLACES)),
+            Rule::Words(term) => self.words(term, places),
+            Rule::File(term) => any(ways(fields.files, term)),
+            Rule::Category(id) => {
+                let ids = self.tree.from(*id);
+                any(ids.iter().map(|id| number(fields.category, id.0)).collect())
+            }
+            Rule::Tag(id) => number(fields.tag, id.0),
+            Rule::Uploaders(ids) => one_of(fields.shown_owner, ids.iter().map(|id| id.0)),
+            Rule::Owners(ids) => one_of(fields.owner, ids.iter().map(|id| id.0)),
+            Rule::Kind(kind) => exact(IndexTerm::from_field_u64(fields.kind, kind_number(*kind))),
+            Rule::Flag(flag) => self.flag(*flag),
+            Rule::Torrent(id) => number(fields.id, id.0),
+            Rule::Size(range) => within(fields.size, *range),
+            Rule::Created { from, before } => match unsigned(before.0) {
+                0 => Box::new(EmptyQuery),
+                before => {
+                    let (from, to) = (unsigned(from.0), before - 1);
+                    within(fields.created_at, Range { from, to })
+                }
+            },
+            Rule::NewerThan(id) => {
+                let (from, to) = (unsigned(id.0).saturating_add(1), u64::MAX);
+                within(fields.id, Range { from, to })
+            }
+            Rule::Swarm(check) => swarm(self.numbers.snapshot(), *check),
+        }
     }
-    let excluded = question.words.without.iter();
-    let excluded: Vec<_> = excluded.map(|term| found_in(&places, term)).collect();
-    Hits {
-        with: match clauses.is_empty() {
-            true => Box::new(AllQuery),
-            false => Box::new(BooleanQuery::new(clauses)),
-        },
-        without: (!excluded.is_empty()).then(|| any(excluded)),
+
+    fn all(&self, rules: &[Rule], places: usize) -> Box<dyn Query> {
+        let (without, with): (Vec<_>, Vec<_>) =
+            rules.iter().partition(|rule| matches!(rule, Rule::Not(_)));
+        let with = all(with
+            .into_iter()
+            .map(|rule| self.query(rule, places))
+            .collect());
+        if without.is_empty() {
+            return with;
+        }
+        let without = without.into_iter().filter_map(|rule| match rule {
+            Rule::Not(rule) => Some(self.query(rule, PLACES)),
+            _ => None,
+        });
+        Except::query(with, any(without.collect()))
+    }
+
+    fn words(&self, term: &Term, places: usize) -> Box<dyn Query> {
+        let fields = self.fields;
+        if let Term::Inside(pieces) = term {
+            // Title and name are looked into together.
+            return match places {
+                0 | 1 => Box::new(EmptyQuery),
+                _ => all(pieces
+                    .iter()
+                    .map(|piece| in_a_row(fields.inside, &fold::grams(piece)))
+                    .collect()),
+            };
+        }
+        let texts = [fields.title, fields.name, fields.labels, fields.files];
+        any(texts
+            .into_iter()
+            .take(places)
+            .flat_map(|place| ways(place, term))
+            .collect())
+    }
+
+    fn flag(&self, flag: Flag) -> Box<dyn Query> {
+        exact(IndexTerm::from_field_text(self.fields.flag, flag.as_str()))
     }
 }
 
-/// The levels of relevance above "all words are somewhere", each narrower than the one before: without file names,
-/// without labels, in the title alone, the exact title.
-pub fn levels(fields: &Fields, words: &Words) -> Vec<Box<dyn Query>> {
-    let places = places(fields);
-    let mut levels: Vec<Box<dyn Query>> = (1..PLACES)
-        .rev()
-        .map(|narrow| {
-            let all = words
-                .with
-                .iter()
-                .map(|term| (Occur::Must, found_in(&places[..narrow], term)))
-                .collect();
-            Box::new(BooleanQuery::new(all)) as Box<dyn Query>
-        })
-        .collect();
-    let key = title_key(words);
-    levels.push(exact(IndexTerm::from_field_text(fields.title_key, &key)));
-    levels
-}
-
-/// The key of a title that consists of exactly these words.
-pub fn title_key(words: &Words) -> String {
-    let parts: Vec<&str> = words
-        .with
+/// Titles that consist of exactly these words: more than one where there are alternatives, and few.
+pub fn title_keys(all: &[Rule]) -> Vec<String> {
+    let mut titles = vec![Vec::new()];
+    for rule in all {
+        append(rule, &mut titles);
+    }
+    let mut keys: Vec<String> = titles
         .iter()
-        .flat_map(|term| {
-            let (Term::Word { parts, .. } | Term::Prefix(parts) | Term::Phrase(parts)) = term;
-            parts.iter().map(String::as_str)
-        })
+        .filter(|parts| !parts.is_empty())
+        .map(|parts| fold::key(&parts.join(" ")))
         .collect();
-    super::fold::key(&parts.join(" "))
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+const MAX_TITLES: usize = 16;
+
+fn append<'r>(rule: &'r Rule, titles: &mut Vec<Vec<&'r str>>) {
+    match rule {
+        Rule::All(rules) => rules.iter().for_each(|rule| append(rule, titles)),
+        Rule::Any(rules) if rule.has_words() => {
+            let before = std::mem::take(titles);
+            for rule in rules {
+                let mut ways = before.clone();
+                append(rule, &mut ways);
+                titles.extend(ways);
+            }
+            titles.truncate(MAX_TITLES);
+        }
+        Rule::Words(term) => {
+            for title in titles {
+                title.extend(term.parts().iter().map(String::as_str));
+            }
+        }
+        _ => {}
+    }
 }
 
 /// What the viewer may find: what is published. `None` while nothing else is in the index, so that counting all
@@ -162,25 +281,26 @@ fn visible(searcher: &Searcher, fields: &Fields) -> Option<Box<dyn Query>> {
     Some(exact(published))
 }
 
-fn found_in(places: &[TextField], term: &Term) -> Box<dyn Query> {
+/// The ways in which a term may stand in a text.
+fn ways(place: TextField, term: &Term) -> Vec<Box<dyn Query>> {
     let mut ways = Vec::new();
-    for place in places {
-        match term {
-            Term::Word { parts, joined } => {
-                ways.push(in_a_row(place.parts, parts));
-                if let Some(joined) = joined {
-                    ways.push(exact(IndexTerm::from_field_text(place.joined, joined)));
-                    // One part alone is not repeated in the field of joined words.
-                    if parts.len() > 1 {
-                        ways.push(exact(IndexTerm::from_field_text(place.parts, joined)));
-                    }
+    match term {
+        Term::Word { parts, joined } => {
+            ways.push(in_a_row(place.parts, parts));
+            if let Some(joined) = joined {
+                ways.push(exact(IndexTerm::from_field_text(place.joined, joined)));
+                // One part alone is not repeated in the field of joined words.
+                if parts.len() > 1 {
+                    ways.push(exact(IndexTerm::from_field_text(place.parts, joined)));
                 }
             }
-            Term::Phrase(parts) => ways.push(in_a_row(place.parts, parts)),
-            Term::Prefix(parts) => ways.push(beginning(place.parts, parts)),
         }
+        Term::Phrase(parts) => ways.push(in_a_row(place.parts, parts)),
+        Term::Prefix(parts) => ways.push(beginning(place.parts, parts)),
+        // Only titles and names are looked into.
+        Term::Inside(_) => {}
     }
-    any(ways)
+    ways
 }
 
 fn in_a_row(field: Field, parts: &[String]) -> Box<dyn Query> {
@@ -225,9 +345,59 @@ fn exact(term: IndexTerm) -> Box<dyn Query> {
     Box::new(TermQuery::new(term, IndexRecordOption::Basic))
 }
 
-fn any(mut ways: Vec<Box<dyn Query>>) -> Box<dyn Query> {
-    if ways.len() == 1 {
-        return ways.swap_remove(0);
+fn one_of(field: Field, ids: impl Iterator<Item = i64>) -> Box<dyn Query> {
+    let mut terms: Vec<_> = ids
+        .map(|id| IndexTerm::from_field_u64(field, unsigned(id)))
+        .collect();
+    match terms.len() {
+        0 => Box::new(EmptyQuery),
+        1 => exact(terms.swap_remove(0)),
+        _ => Box::new(TermSetQuery::new(terms)),
     }
-    Box::new(BooleanQuery::union(ways))
+}
+
+fn within(field: Field, range: Range) -> Box<dyn Query> {
+    if range == Range::ALL {
+        return Box::new(AllQuery);
+    }
+    if range.from > range.to {
+        return Box::new(EmptyQuery);
+    }
+    let bound = |n| Bound::Included(IndexTerm::from_field_u64(field, n));
+    Box::new(RangeQuery::new(bound(range.from), bound(range.to)))
+}
+
+/// Swarm numbers among alternatives or exclusions: every document is looked at, hits or not.
+fn swarm(numbers: Snapshot, check: Check) -> Box<dyn Query> {
+    let of_segment = move |segment: &SegmentReader| {
+        let ids = walk::full(segment.fast_fields().u64(column::ID)?);
+        let numbers = numbers.clone();
+        Ok(move |doc: DocId| check.holds(numbers.get(ids.get_val(doc))))
+    };
+    let query: tantivy::query::doc_predicate_query::DocPredicateQuery =
+        FunctionPredicate::from(of_segment).into();
+    Box::new(query)
+}
+
+/// Of none: everything.
+fn all(mut queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {
+    match queries.len() {
+        0 => Box::new(AllQuery),
+        1 => queries.swap_remove(0),
+        _ => Box::new(BooleanQuery::new(
+            queries
+                .into_iter()
+                .map(|query| (Occur::Must, query))
+                .collect(),
+        )),
+    }
+}
+
+/// Of none: nothing.
+fn any(mut queries: Vec<Box<dyn Query>>) -> Box<dyn Query> {
+    match queries.len() {
+        0 => Box::new(EmptyQuery),
+        1 => queries.swap_remove(0),
+        _ => Box::new(BooleanQuery::union(queries)),
+    }
 }

@@ -40,7 +40,7 @@ pub struct Listing {
 type Kept<K, V> = Mutex<HashMap<K, (Generation, V)>>;
 
 pub struct Remembered {
-    facets: Kept<Question, Facets>,
+    facets: Kept<Question, (Instant, Facets)>,
     listings: Kept<(Question, Sort), Arc<Listing>>,
     turn: Mutex<()>,
     worth_from: AtomicU64,
@@ -75,11 +75,13 @@ impl Remembered {
 
     pub fn facets(&self, question: &Question, now: Generation) -> Option<Facets> {
         let facets = self.facets.lock();
-        let (made, facets) = facets.get(question)?;
-        (*made == now).then(|| facets.clone())
+        let (made, (at, facets)) = facets.get(question)?;
+        let fresh = !question.reads_numbers() || at.elapsed() < NUMBERS_HOLD;
+        (*made == now && fresh).then(|| facets.clone())
     }
 
     pub fn keep_facets(&self, question: Question, now: Generation, facets: Facets) {
+        let facets = (Instant::now(), facets);
         keep(&mut self.facets.lock(), FACETS, question, now, facets);
     }
 
@@ -93,8 +95,8 @@ impl Remembered {
         let (made, listing) = listings.get(&(question.clone(), sort))?;
         let moves = matches!(
             sort.key,
-            SortKey::Seeders | SortKey::Leechers | SortKey::Completed
-        );
+            SortKey::Seeders | SortKey::Leechers | SortKey::Completed | SortKey::Need
+        ) || question.reads_numbers();
         let fresh = !moves || listing.made.elapsed() < NUMBERS_HOLD;
         (*made == now && fresh).then(|| listing.clone())
     }

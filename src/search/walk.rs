@@ -10,7 +10,7 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, Searcher, SegmentReader};
 
 use super::filter::{Direction, Key, Place, Sort, SortKey};
 use super::index::column;
-use super::numbers::{Numbers, Reader};
+use super::numbers::{Numbers, Reader, Swarm};
 use super::query::Hits;
 
 /// Which places to keep.
@@ -53,6 +53,7 @@ pub fn walk(
     best: Option<&Best<'_>>,
     tallies: Tallies,
 ) -> tantivy::Result<Walked> {
+    let checks = &hits.checks;
     let scoring = || EnableScoring::disabled_from_searcher(searcher);
     let with = hits.with.weight(scoring())?;
     let without = match &hits.without {
@@ -78,6 +79,10 @@ pub fn walk(
             Some(best) => Some(Ranking::open(segment, best, &levels, &numbers)?),
             None => None,
         };
+        let ids = match checks.is_empty() {
+            true => None,
+            false => Some(full(segment.fast_fields().u64(column::ID)?)),
+        };
         let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
         loop {
             let filled = hits.fill_buffer(&mut block);
@@ -87,7 +92,12 @@ pub fn walk(
                 let alive = segment
                     .alive_bitset()
                     .is_none_or(|alive| alive.is_alive(doc));
-                let wanted = alive && !excluded.as_mut().is_some_and(|docs| holds(docs, doc));
+                let wanted = alive
+                    && ids.as_ref().is_none_or(|ids| {
+                        let swarm = numbers.get(ids.get_val(doc));
+                        checks.iter().all(|check| check.holds(swarm))
+                    })
+                    && !excluded.as_mut().is_some_and(|docs| holds(docs, doc));
                 block[kept] = doc;
                 kept += usize::from(wanted);
             }
@@ -151,6 +161,8 @@ enum Keys<'s> {
     /// its place between two of them.
     Name(StrColumn),
     Level(Vec<Box<dyn Scorer>>),
+    /// With the sizes.
+    Need(&'s Reader<'s>, Arc<dyn ColumnValues<u64>>),
 }
 
 impl<'s> Ranking<'s> {
@@ -167,6 +179,7 @@ impl<'s> Ranking<'s> {
             SortKey::Seeders => Keys::Seeders(numbers),
             SortKey::Leechers => Keys::Leechers(numbers),
             SortKey::Completed => Keys::Completed(numbers),
+            SortKey::Need => Keys::Need(numbers, full(columns.u64(column::SIZE)?)),
             SortKey::Name => Keys::Name(
                 columns
                     .str(column::TITLE_KEY)?
@@ -261,6 +274,15 @@ impl Keys<'_> {
                     *rank = rank_of_number(numbers.get(*id).map(|s| s.completed), descending);
                 }
             }
+            Self::Need(numbers, sizes) => {
+                sizes.get_vals(docs, ranks);
+                for (rank, id) in ranks.iter_mut().zip(ids) {
+                    *rank = match numbers.get(*id) {
+                        Some(swarm) => directed(need(&swarm, *rank), descending),
+                        None => u64::MAX,
+                    };
+                }
+            }
             Self::Name(names) => {
                 for (rank, doc) in ranks.iter_mut().zip(docs) {
                     let ordinal = names.ords().first(*doc).map_or(0, |ord| ord * 2 + 1);
@@ -278,7 +300,7 @@ impl Keys<'_> {
 }
 
 /// Whether `doc` is among `docs`, which are asked about rising documents.
-fn holds(docs: &mut Box<dyn Scorer>, doc: DocId) -> bool {
+pub fn holds(docs: &mut Box<dyn Scorer>, doc: DocId) -> bool {
     let at = docs.doc();
     at == doc || at < doc && docs.seek(doc) == doc
 }
@@ -300,6 +322,15 @@ fn rank_of_number(number: Option<u32>, descending: bool) -> u64 {
             }
         }
     }
+}
+
+/// More is more needed: no seeder, then 31 bits of leechers, then 32 of what the size in steps of 64 KiB is short of.
+/// Neither 0 nor the largest number: those are beyond the last in one direction or the other.
+fn need(swarm: &Swarm, size: u64) -> u64 {
+    let unseeded = u64::from(swarm.seeders == 0);
+    let leechers = u64::from(swarm.leechers).min((1 << 31) - 2);
+    let size = (size >> 16).min(u64::from(u32::MAX) - 1);
+    unseeded << 63 | leechers << 32 | (u64::from(u32::MAX) - size)
 }
 
 fn rank_of_name(names: &StrColumn, name: &str) -> std::io::Result<u64> {
@@ -452,7 +483,7 @@ impl Counted {
 }
 
 /// The values of a column that every document has.
-fn full(column: Column<u64>) -> Arc<dyn ColumnValues<u64>> {
+pub fn full(column: Column<u64>) -> Arc<dyn ColumnValues<u64>> {
     match column.index {
         ColumnIndex::Full => column.values,
         _ => column.first_or_default_col(0),

@@ -6,15 +6,19 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
-use super::asked::Asked;
-use super::listing::{self, RowView};
+use super::asked::{Asked, Chip, FormView};
+use super::help::{self, Example};
+use super::listing::{self, Link, RowView};
+use super::nothing::{self, Nothing};
 use super::{queries, url};
-use crate::accounts::Viewer;
+use crate::accounts::{self, UserName, Viewer};
 use crate::bittorrent::infohash::Infohash;
 use crate::categories::{self, Category};
+use crate::db::Conn;
 use crate::error::Result;
+use crate::ids::TagId;
 use crate::search::{Found, Kind, SortKey, Who};
-use crate::tags;
+use crate::tags::{self, Tag};
 use crate::web::filters::number;
 use crate::web::flash::Flash;
 use crate::web::render::Page;
@@ -28,12 +32,6 @@ pub struct Column {
     url: String,
     active: bool,
     direction: &'static str,
-}
-
-#[derive(Serialize)]
-struct Chip {
-    label: String,
-    remove_url: String,
 }
 
 #[derive(Serialize)]
@@ -82,6 +80,11 @@ struct ListingPage {
     rows: Vec<RowView>,
     chips: Vec<Chip>,
     clear_url: String,
+    form: FormView,
+    examples: [Example; help::EXAMPLES],
+    /// The member whose name was typed, with their uploads.
+    member: Option<Link>,
+    nothing: Option<Nothing>,
     pager: Pager,
     facets: FacetsView,
     notices: Vec<Flash>,
@@ -99,7 +102,7 @@ impl Page for ListingPage {
     }
 }
 
-/// `GET /`
+/// `GET /` and `GET /torrents`
 pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
     let started = Instant::now();
     let app = &viewer.app;
@@ -107,24 +110,21 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
     let categories = categories::queries::all(&mut conn).await?;
     let (asked, mut notices) =
         Asked::read(&mut conn, &categories, viewer.req.query_string()).await?;
-    if let Some(infohash) = Infohash::parse_any(&asked.words) {
-        if let Some(found) = queries::by_infohash(&mut conn, infohash).await? {
+    if asked.from_form {
+        return Ok(viewer.redirect(&asked.url()));
+    }
+    let infohashes = Infohash::all_in(&asked.pasted);
+    for infohash in &infohashes {
+        if let Some(found) = queries::by_pasted_infohash(&mut conn, *infohash).await? {
             return Ok(viewer.redirect(&url(found.id, &found.title)));
         }
+    }
+    if !infohashes.is_empty() {
         notices.push(Flash::warn("No torrent here has that infohash."));
     }
+    let member = member(&mut conn, &asked).await?;
     drop(conn);
-    let who = viewer
-        .user()
-        .map_or(Who::Guest, |user| Who::of(user.id, user.role));
-    let (search, filter, sort, cursor) = (
-        app.search.clone(),
-        asked.filter(),
-        asked.sort,
-        asked.cursor.clone(),
-    );
-    let found =
-        web::block(move || search.page(who, &filter, sort, cursor.as_ref(), ROWS)).await??;
+    let (asked, found, nothing) = search(&viewer, asked).await?;
     notices.extend(
         found
             .notices
@@ -146,7 +146,7 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
     let total = i64::try_from(found.total).unwrap_or(i64::MAX);
     let page = ListingPage {
         heading: asked.heading(),
-        words: asked.words.clone(),
+        words: asked.text(),
         total: found.total,
         total_text: format!(
             "{} {}",
@@ -155,48 +155,14 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
         ),
         order_text: asked.order_text().to_owned(),
         columns: columns(&asked),
-        chips: chips(&asked),
+        chips: asked.chips(),
         clear_url: "/torrents".to_owned(),
+        form: asked.form(categories::groups(&categories)),
+        examples: help::examples(),
+        member,
+        nothing,
         pager: pager(&asked, &found, rows.len()),
-        facets: FacetsView {
-            all_url: asked.with_category(None),
-            category_chosen: asked.category.is_some(),
-            categories: category_facets(&asked, &categories, &found),
-            tags: found
-                .facets
-                .tags
-                .iter()
-                .filter_map(|(id, count)| {
-                    let name = tag_names.iter().find(|tag| tag.id == *id)?.name.clone();
-                    let active = asked.tags.iter().any(|tag| tag.id == *id);
-                    let url = if active {
-                        asked.without_tag(&name)
-                    } else {
-                        asked.with_tag(&name)
-                    };
-                    Some(Facet {
-                        name,
-                        count: *count,
-                        url,
-                        active,
-                    })
-                })
-                .collect(),
-            kinds: found
-                .facets
-                .kinds
-                .iter()
-                .map(|(kind, count)| {
-                    let active = asked.kind == Some(*kind);
-                    Facet {
-                        name: kind.as_str().to_owned(),
-                        count: *count,
-                        url: asked.with_kind(if active { None } else { Some(*kind) }),
-                        active,
-                    }
-                })
-                .collect(),
-        },
+        facets: facets(&asked, &categories, &tag_names, &found),
         rows,
         notices,
     };
@@ -204,6 +170,45 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
         frame.search_words.clone_from(&page.words);
         frame.elapsed_ms = i64::try_from(started.elapsed().as_millis()).ok();
     })
+}
+
+/// The member of this name, where a name is all that was typed.
+async fn member(conn: &mut Conn, asked: &Asked) -> Result<Option<Link>> {
+    let Some(name) = asked
+        .only_word()
+        .and_then(|word| UserName::parse(word).ok())
+    else {
+        return Ok(None);
+    };
+    let found = accounts::queries::by_name(conn, name.as_str()).await?;
+    Ok(found.map(|user| Link {
+        url: asked.of_member(&user.name),
+        name: user.name,
+    }))
+}
+
+/// The page, and where there is none, why. What was asked comes back with the cursor of the page that was asked for by
+/// its number.
+async fn search(viewer: &Viewer, mut asked: Asked) -> Result<(Asked, Found, Option<Nothing>)> {
+    let who = viewer
+        .user()
+        .map_or(Who::Guest, |user| Who::of(user.id, user.role));
+    let search = viewer.app.search.clone();
+    let now = viewer.app.clock.now();
+    let answer = web::block(move || -> anyhow::Result<_> {
+        let (filter, sort) = (asked.filter(now), asked.sort);
+        if let Some(page) = asked.page.filter(|page| *page > 1) {
+            let before = (page - 1) * ROWS;
+            asked.cursor = search.cursor_behind(who, &filter, sort, before)?;
+        }
+        let found = search.page(who, &filter, sort, asked.cursor.as_ref(), ROWS)?;
+        let nothing = match found.total == 0 && !asked.is_everything() {
+            true => Some(nothing::explain(&search, who, &asked, now)?),
+            false => None,
+        };
+        Ok((asked, found, nothing))
+    });
+    Ok(answer.await??)
 }
 
 fn columns(asked: &Asked) -> Vec<Column> {
@@ -243,46 +248,37 @@ fn columns(asked: &Asked) -> Vec<Column> {
         .collect()
 }
 
-fn chips(asked: &Asked) -> Vec<Chip> {
-    let mut chips = Vec::new();
-    if !asked.words.is_empty() {
-        chips.push(Chip {
-            label: format!("“{}”", asked.words),
-            remove_url: asked.without_words(),
-        });
-    }
-    if let Some(category) = &asked.category {
-        chips.push(Chip {
-            label: category.name.clone(),
-            remove_url: asked.with_category(None),
-        });
-    }
-    for tag in &asked.tags {
-        chips.push(Chip {
-            label: format!("tag: {}", tag.name),
-            remove_url: asked.without_tag(&tag.name),
-        });
-    }
-    if let Some(uploader) = &asked.uploader {
-        chips.push(Chip {
-            label: format!("by {}", uploader.name),
-            remove_url: asked.without_uploader(),
-        });
-    }
-    if let Some(kind) = asked.kind {
-        chips.push(Chip {
-            label: kind_label(kind).to_owned(),
-            remove_url: asked.with_kind(None),
-        });
-    }
-    chips
-}
-
-fn kind_label(kind: Kind) -> &'static str {
-    match kind {
-        Kind::V1 => "v1 only",
-        Kind::Hybrid => "hybrid",
-        Kind::V2 => "v2 only",
+fn facets(asked: &Asked, categories: &[Category], tags: &[Tag], found: &Found) -> FacetsView {
+    let tag = |(id, count): &(TagId, u64)| {
+        let name = tags.iter().find(|tag| tag.id == *id)?.name.clone();
+        let active = asked.has_tag(*id);
+        let url = if active {
+            asked.without_tag(&name)
+        } else {
+            asked.with_tag(&name)
+        };
+        Some(Facet {
+            name,
+            count: *count,
+            url,
+            active,
+        })
+    };
+    let kind = |(kind, count): &(Kind, u64)| {
+        let active = asked.kind() == Some(*kind);
+        Facet {
+            name: kind.as_str().to_owned(),
+            count: *count,
+            url: asked.with_kind(if active { None } else { Some(*kind) }),
+            active,
+        }
+    };
+    FacetsView {
+        all_url: asked.with_category(None),
+        category_chosen: asked.category().is_some(),
+        categories: category_facets(asked, categories, found),
+        tags: found.facets.tags.iter().filter_map(tag).collect(),
+        kinds: found.facets.kinds.iter().map(kind).collect(),
     }
 }
 
@@ -317,7 +313,7 @@ fn category_facets(asked: &Asked, categories: &[Category], found: &Found) -> Vec
             .find(|(id, _)| *id == category.id)
             .map_or(0, |(_, count)| *count),
         url: asked.with_category(Some(category)),
-        active: asked.category.as_ref().is_some_and(|c| c.id == category.id),
+        active: asked.category().is_some_and(|c| c.id == category.id),
         children,
     };
     categories

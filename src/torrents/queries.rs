@@ -227,6 +227,27 @@ pub async fn by_infohash(
     }
 }
 
+/// The published torrent of a hash as people copy it: of v2 also the first 20 bytes, which is what clients show.
+pub async fn by_pasted_infohash(
+    conn: &mut Conn,
+    infohash: Infohash,
+) -> Result<Option<Existing>, sqlx::Error> {
+    const TRUNCATED: &str = "select id, title from torrents where infohash_v2 between $1 and $2 and state <> 'deleted' \
+        order by infohash_v2 limit 1";
+    if let Some(found) = by_infohash(conn, infohash).await? {
+        return Ok(Some(found));
+    }
+    let Infohash::V1(hash) = infohash else {
+        return Ok(None);
+    };
+    let filled = |rest: u8| [&hash.as_bytes()[..], &[rest; 12]].concat();
+    on!(conn, |c| sqlx::query_as(TRUNCATED)
+        .bind(filled(0))
+        .bind(filled(0xff))
+        .fetch_optional(c)
+        .await)
+}
+
 /// What a torrent's page shows.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct Torrent {

@@ -16,6 +16,7 @@ mod compose;
 mod health;
 mod hostile;
 mod image;
+mod language;
 mod limits;
 mod members;
 mod metrics;

@@ -11,6 +11,7 @@ use seedbank::clock::Timestamp;
 use seedbank::db::Db;
 use seedbank::db::revisions::{self, Revision};
 use seedbank::ids::{CategoryId, TagId, TorrentId, UserId};
+use seedbank::search::rule::Rule;
 use seedbank::search::{Filter, Found, Kind, Search, Sort, SortKey, Swarm, Who};
 use seedbank::{config, exec, on};
 
@@ -154,10 +155,7 @@ async fn swarm(db: &Db, id: TorrentId, seeders: i64, at: i64) {
 }
 
 fn words(text: &str) -> Filter {
-    Filter {
-        words: text.to_owned(),
-        ..Filter::default()
-    }
+    Filter::words(text)
 }
 
 fn find(search: &Search, who: Who, filter: &Filter) -> Found {
@@ -207,7 +205,7 @@ both! {
         assert_eq!(ids(search, "lts"), [detour, ubuntu]);
         assert_eq!(ids(search, "ubuntu detour"), []);
         assert_eq!(ids(search, "\"noir film\""), []);
-        let by_tag = Filter { tags: vec![noir, lts], ..Filter::default() };
+        let by_tag = Filter { all: vec![Rule::Tag(noir), Rule::Tag(lts)] };
         assert_eq!(find(search, Who::Guest, &by_tag).ids, [detour]);
         assert!(search.check().await.unwrap().is_sound());
     }
@@ -289,12 +287,12 @@ both! {
         let film = insert(db, Torrent { owner: ann, category: films, hashes: (false, true), ..Torrent::default() }).await;
         let search = &site.app.search;
         search.refresh_now().await.unwrap();
-        let found = find(search, Who::Guest, &Filter { category: Some(software), ..Filter::default() });
+        let found = find(search, Who::Guest, &Filter::of(Rule::Category(software)));
         assert_eq!(found.ids, [tool, iso]);
         // What choosing another category would give is told, too.
         assert_eq!(found.facets.categories, [(software, 2), (linux, 1), (films, 1)]);
         assert_eq!(found.facets.kinds, [(Kind::V1, 1), (Kind::Hybrid, 1)]);
-        let found = find(search, Who::Guest, &Filter { kind: Some(Kind::V2), ..Filter::default() });
+        let found = find(search, Who::Guest, &Filter::of(Rule::Kind(Kind::V2)));
         assert_eq!(found.ids, [film]);
         // Moving a category changes no torrent, yet changes what its parent holds.
         let mut tx = db.write().await.unwrap();
@@ -302,7 +300,7 @@ both! {
         revisions::bump(&mut tx, Revision::Catalogue).await.unwrap();
         tx.commit().await.unwrap();
         search.refresh_now().await.unwrap();
-        let found = find(search, Who::Guest, &Filter { category: Some(films), ..Filter::default() });
+        let found = find(search, Who::Guest, &Filter::of(Rule::Category(films)));
         assert_eq!(found.ids, [film, iso]);
     }
 
@@ -319,7 +317,7 @@ both! {
         let other = insert(db, Torrent { title: "other", owner: bob, category: linux, tags: &[lts], ..Torrent::default() }).await;
         let search = &site.app.search;
         search.refresh_now().await.unwrap();
-        let of_ann = Filter { uploader: Some(ann), ..Filter::default() };
+        let of_ann = Filter::of(Rule::Uploaders(vec![ann]));
         for stranger in [Who::Guest, Who::Member(bob)] {
             let found = find(search, stranger, &of_ann);
             assert_eq!((found.ids, found.total), (vec![open], 1), "{stranger:?}");
