@@ -4,6 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 
 use crate::accounts::Role;
 pub use crate::bittorrent::metainfo::Kind;
+use crate::clock::Timestamp;
 use crate::ids::{CategoryId, TagId, TorrentId, UserId};
 
 /// Who looks: decides what can be found at all, and whose anonymous uploads match `uploader`.
@@ -44,6 +45,19 @@ pub struct Filter {
     pub tags: Vec<TagId>,
     pub uploader: Option<UserId>,
     pub kind: Option<Kind>,
+    /// Known to be without a seeder, while somebody waits for one or nobody has been seen since this moment.
+    pub needs_seeds: Option<Timestamp>,
+    pub newer_than: Option<TorrentId>,
+}
+
+impl Filter {
+    /// Of that only what came later.
+    pub fn newer_than(self, torrent: TorrentId) -> Self {
+        Self {
+            newer_than: Some(torrent),
+            ..self
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,10 +70,12 @@ pub enum SortKey {
     Name,
     /// Exact title, then words in the title, in the name, in tags or uploader, in file names. Without words: by date.
     Relevance,
+    /// No seeders before some, then most leechers, then smallest: where one seeder more helps most.
+    Need,
 }
 
 impl SortKey {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Date,
         Self::Size,
         Self::Seeders,
@@ -67,6 +83,7 @@ impl SortKey {
         Self::Completed,
         Self::Name,
         Self::Relevance,
+        Self::Need,
     ];
 
     /// The word in a URL.
@@ -79,6 +96,7 @@ impl SortKey {
             Self::Completed => "completed",
             Self::Name => "name",
             Self::Relevance => "relevance",
+            Self::Need => "need",
         }
     }
 }
@@ -279,6 +297,7 @@ fn number_of(key: SortKey) -> u8 {
         SortKey::Completed => 5,
         SortKey::Name => 6,
         SortKey::Relevance => 7,
+        SortKey::Need => 8,
     }
 }
 

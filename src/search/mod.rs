@@ -143,6 +143,15 @@ impl Search {
         found
     }
 
+    /// How many match: for questions that nobody asks twice, such as what is new to one member.
+    pub fn count(&self, who: Who, filter: &Filter) -> anyhow::Result<u64> {
+        let counted = page::count(self, who, filter);
+        if counted.is_err() {
+            self.suspect.store(true, Ordering::Relaxed);
+        }
+        counted
+    }
+
     /// (done, total) while the index is being built or catches up with much: results are not complete meanwhile.
     /// (0, 0) before the first look at the database.
     pub fn progress(&self) -> Option<(u64, u64)> {

@@ -72,7 +72,8 @@ fn entry() -> impl Strategy<Value = Entry> {
         select(&[Kind::V1, Kind::Hybrid, Kind::V2][..]),
     );
     let states = &["published", "published", "published", "hidden", "deleted"][..];
-    let numbers = (1..14_i64, 0..3_i64, 0..3_i64, select(states));
+    let sizes = select(&[0, 1, 2, 65_536, 1 << 40, i64::MAX][..]);
+    let numbers = (1..14_i64, sizes, 0..3_i64, select(states));
     (texts, belongs, numbers).prop_map(|(texts, belongs, numbers)| {
         let (title, name, same, files) = texts;
         let (category, owner, tags, anonymous, kind) = belongs;
@@ -119,6 +120,8 @@ fn question() -> impl Strategy<Value = Question> {
         subsequence(TAGS, 0..=1),
         proptest::option::weighted(0.3, select(OWNERS)),
         proptest::option::weighted(0.2, select(&[Kind::V1, Kind::Hybrid, Kind::V2][..])),
+        proptest::option::weighted(0.2, select(&[7, 8][..])),
+        proptest::option::weighted(0.2, 0..14_i64),
     );
     let who = select(
         &[
@@ -137,6 +140,8 @@ fn question() -> impl Strategy<Value = Question> {
             tags: filter.2.iter().map(|(id, _)| TagId(*id)).collect(),
             uploader: filter.3.map(|(id, _)| UserId(id)),
             kind: filter.4,
+            needs_seeds: filter.5.map(Timestamp),
+            newer_than: filter.6.map(TorrentId),
         },
         sort: Sort {
             key: sort.0,
@@ -240,6 +245,16 @@ impl Model {
                 None => true,
             })
             .filter(|t| filter.kind.is_none_or(|kind| t.kind == kind))
+            .filter(|t| filter.newer_than.is_none_or(|id| t.stamp.id > id.0))
+            .filter(
+                |t| match (filter.needs_seeds, self.swarms.get(&t.stamp.id)) {
+                    (None, _) => true,
+                    (Some(_), None) => false,
+                    (Some(since), Some(swarm)) => {
+                        swarm.seeders == 0 && (swarm.leechers > 0 || swarm.updated_at < since)
+                    }
+                },
+            )
             .collect()
     }
 
@@ -272,6 +287,18 @@ impl Model {
                 SortKey::Seeders => numbers(|s| s.seeders),
                 SortKey::Leechers => numbers(|s| s.leechers),
                 SortKey::Completed => numbers(|s| s.completed),
+                SortKey::Need => {
+                    let need = |t: &Entry| {
+                        self.swarms.get(&t.stamp.id).map(|s| {
+                            let size = std::cmp::Reverse(t.size >> 16);
+                            (s.seeders == 0, s.leechers, size)
+                        })
+                    };
+                    match (need(a), need(b)) {
+                        (Some(a), Some(b)) => turned(a.cmp(&b)),
+                        (a, b) => a.is_none().cmp(&b.is_none()),
+                    }
+                }
             };
             order.then(turned(a.stamp.id.cmp(&b.stamp.id)))
         });
@@ -374,7 +401,7 @@ fn filled(changes: &[(Entry, bool)], swarms: &[(i64, u32)]) -> (std::sync::Arc<S
     for (id, n) in swarms {
         let swarm = Swarm {
             seeders: *n,
-            leechers: 2 - *n,
+            leechers: if id % 2 == 0 { 2 - *n } else { 0 },
             completed: *n / 2,
             updated_at: Timestamp(7),
         };

@@ -29,6 +29,13 @@ pub struct Swarm {
     pub updated_at: Timestamp,
 }
 
+impl Swarm {
+    /// Nobody seeds, and somebody waits or nobody has been seen since that moment.
+    pub fn needs_seeds(&self, silent_since: Timestamp) -> bool {
+        self.seeders == 0 && (self.leechers > 0 || self.updated_at < silent_since)
+    }
+}
+
 /// Two words a torrent: seeders and leechers; completed and the time (0: unknown).
 type Chunk = [[AtomicU64; 2]; CHUNK];
 

@@ -77,6 +77,21 @@ pub fn page(
     })
 }
 
+/// How many `who` may find; nothing of it is remembered.
+pub fn count(search: &Search, who: Who, filter: &Filter) -> anyhow::Result<u64> {
+    let (words, _) = words::read(&filter.words);
+    let now = Now::of(search);
+    let asked = Asked {
+        search,
+        now: &now,
+        question: Question::new(filter, words, who),
+        sort: Sort::NEWEST,
+        limit: 1,
+    };
+    let walked = asked.run(&asked.question, None, Tallies::default())?;
+    Ok(walked.total)
+}
+
 impl Place {
     /// Past the last of every listing sorted so.
     fn end(sort: Sort) -> Self {

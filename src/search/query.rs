@@ -12,7 +12,8 @@ use tantivy::{Searcher, Term as IndexTerm};
 use super::filter::{Kind, Who};
 use super::index::{Fields, TextField, kind_number, unsigned};
 use super::words::{Term, Words};
-use crate::ids::{CategoryId, TagId, UserId};
+use crate::clock::Timestamp;
+use crate::ids::{CategoryId, TagId, TorrentId, UserId};
 
 /// A phrase's last part may begin this many different parts per segment; more are not looked at.
 const PREFIX_EXPANSIONS: u32 = 1_000;
@@ -29,6 +30,8 @@ pub struct Question {
     /// Whether anonymous uploads may match `uploader`.
     pub sees_anonymous: bool,
     pub kind: Option<Kind>,
+    pub needs_seeds: Option<Timestamp>,
+    pub newer_than: Option<TorrentId>,
 }
 
 impl Question {
@@ -46,6 +49,8 @@ impl Question {
                 .uploader
                 .is_some_and(|uploader| who.sees_anonymous_of(uploader)),
             kind: filter.kind,
+            needs_seeds: filter.needs_seeds,
+            newer_than: filter.newer_than,
         }
     }
 
@@ -66,6 +71,8 @@ fn places(fields: &Fields) -> [TextField; PLACES] {
 pub struct Hits {
     pub with: Box<dyn Query>,
     pub without: Option<Box<dyn Query>>,
+    /// What swarm numbers must say, which are not in the index.
+    pub needs_seeds: Option<Timestamp>,
 }
 
 /// The query of a question. `category` is the chosen one with those below it.
@@ -102,6 +109,11 @@ pub fn build(
         let term = IndexTerm::from_field_u64(fields.kind, kind_number(kind));
         clauses.push((Occur::Must, exact(term)));
     }
+    if let Some(id) = question.newer_than {
+        let seen = IndexTerm::from_field_u64(fields.id, unsigned(id.0));
+        let newer = RangeQuery::new(Bound::Excluded(seen), Bound::Unbounded);
+        clauses.push((Occur::Must, Box::new(newer)));
+    }
     let excluded = question.words.without.iter();
     let excluded: Vec<_> = excluded.map(|term| found_in(&places, term)).collect();
     Hits {
@@ -110,6 +122,7 @@ pub fn build(
             false => Box::new(BooleanQuery::new(clauses)),
         },
         without: (!excluded.is_empty()).then(|| any(excluded)),
+        needs_seeds: question.needs_seeds,
     }
 }
 

@@ -39,8 +39,14 @@ pub struct Listing {
 
 type Kept<K, V> = Mutex<HashMap<K, (Generation, V)>>;
 
+/// Facets, and when they were counted.
+struct Counted {
+    facets: Facets,
+    made: Instant,
+}
+
 pub struct Remembered {
-    facets: Kept<Question, Facets>,
+    facets: Kept<Question, Counted>,
     listings: Kept<(Question, Sort), Arc<Listing>>,
     turn: Mutex<()>,
     worth_from: AtomicU64,
@@ -75,12 +81,15 @@ impl Remembered {
 
     pub fn facets(&self, question: &Question, now: Generation) -> Option<Facets> {
         let facets = self.facets.lock();
-        let (made, facets) = facets.get(question)?;
-        (*made == now).then(|| facets.clone())
+        let (generation, kept) = facets.get(question)?;
+        let fresh = question.needs_seeds.is_none() || kept.made.elapsed() < NUMBERS_HOLD;
+        (*generation == now && fresh).then(|| kept.facets.clone())
     }
 
     pub fn keep_facets(&self, question: Question, now: Generation, facets: Facets) {
-        keep(&mut self.facets.lock(), FACETS, question, now, facets);
+        let made = Instant::now();
+        let counted = Counted { facets, made };
+        keep(&mut self.facets.lock(), FACETS, question, now, counted);
     }
 
     pub fn listing(
@@ -91,10 +100,11 @@ impl Remembered {
     ) -> Option<Arc<Listing>> {
         let listings = self.listings.lock();
         let (made, listing) = listings.get(&(question.clone(), sort))?;
-        let moves = matches!(
-            sort.key,
-            SortKey::Seeders | SortKey::Leechers | SortKey::Completed
-        );
+        let moves = question.needs_seeds.is_some()
+            || matches!(
+                sort.key,
+                SortKey::Seeders | SortKey::Leechers | SortKey::Completed | SortKey::Need
+            );
         let fresh = !moves || listing.made.elapsed() < NUMBERS_HOLD;
         (*made == now && fresh).then(|| listing.clone())
     }

@@ -10,8 +10,9 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, Searcher, SegmentReader};
 
 use super::filter::{Direction, Key, Place, Sort, SortKey};
 use super::index::column;
-use super::numbers::{Numbers, Reader};
+use super::numbers::{Numbers, Reader, Swarm};
 use super::query::Hits;
+use crate::clock::Timestamp;
 
 /// Which places to keep.
 pub struct Best<'q> {
@@ -65,6 +66,7 @@ pub fn walk(
         .map(|level| level.weight(scoring()))
         .collect::<tantivy::Result<_>>()?;
     let numbers = numbers.reader();
+    let needs_seeds = hits.needs_seeds;
     let mut walked = Walked::default();
     let mut passed = 0;
     for segment in searcher.segment_readers() {
@@ -76,6 +78,12 @@ pub fn walk(
         let mut tally = Tally::open(segment, tallies)?;
         let mut ranking = match best {
             Some(best) => Some(Ranking::open(segment, best, &levels, &numbers)?),
+            None => None,
+        };
+        let needy = match needs_seeds {
+            Some(silent_since) => {
+                Some((full(segment.fast_fields().u64(column::ID)?), silent_since))
+            }
             None => None,
         };
         let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
@@ -90,6 +98,9 @@ pub fn walk(
                 let wanted = alive && !excluded.as_mut().is_some_and(|docs| holds(docs, doc));
                 block[kept] = doc;
                 kept += usize::from(wanted);
+            }
+            if let Some((ids, silent_since)) = &needy {
+                kept = keep_needy(&mut block[..kept], ids.as_ref(), &numbers, *silent_since);
             }
             let docs = &block[..kept];
             walked.total += docs.len() as u64;
@@ -111,6 +122,27 @@ pub fn walk(
         arrange(&mut walked, best, passed);
     }
     Ok(walked)
+}
+
+/// Moves the documents of torrents that need seeds to the front; how many there are.
+fn keep_needy(
+    docs: &mut [DocId],
+    ids: &dyn ColumnValues<u64>,
+    numbers: &Reader<'_>,
+    silent_since: Timestamp,
+) -> usize {
+    let mut id_buffer = [0; COLLECT_BLOCK_BUFFER_LEN];
+    let id_buffer = &mut id_buffer[..docs.len()];
+    ids.get_vals(docs, id_buffer);
+    let mut kept = 0;
+    for (n, id) in id_buffer.iter().enumerate() {
+        let needy = numbers
+            .get(*id)
+            .is_some_and(|swarm| swarm.needs_seeds(silent_since));
+        docs[kept] = docs[n];
+        kept += usize::from(needy);
+    }
+    kept
 }
 
 /// Merges the segments' best into one listing's.
@@ -151,6 +183,8 @@ enum Keys<'s> {
     /// its place between two of them.
     Name(StrColumn),
     Level(Vec<Box<dyn Scorer>>),
+    /// With the sizes.
+    Need(&'s Reader<'s>, Arc<dyn ColumnValues<u64>>),
 }
 
 impl<'s> Ranking<'s> {
@@ -167,6 +201,7 @@ impl<'s> Ranking<'s> {
             SortKey::Seeders => Keys::Seeders(numbers),
             SortKey::Leechers => Keys::Leechers(numbers),
             SortKey::Completed => Keys::Completed(numbers),
+            SortKey::Need => Keys::Need(numbers, full(columns.u64(column::SIZE)?)),
             SortKey::Name => Keys::Name(
                 columns
                     .str(column::TITLE_KEY)?
@@ -261,6 +296,15 @@ impl Keys<'_> {
                     *rank = rank_of_number(numbers.get(*id).map(|s| s.completed), descending);
                 }
             }
+            Self::Need(numbers, sizes) => {
+                sizes.get_vals(docs, ranks);
+                for (rank, id) in ranks.iter_mut().zip(ids) {
+                    *rank = match numbers.get(*id) {
+                        Some(swarm) => directed(need(&swarm, *rank), descending),
+                        None => u64::MAX,
+                    };
+                }
+            }
             Self::Name(names) => {
                 for (rank, doc) in ranks.iter_mut().zip(docs) {
                     let ordinal = names.ords().first(*doc).map_or(0, |ord| ord * 2 + 1);
@@ -300,6 +344,15 @@ fn rank_of_number(number: Option<u32>, descending: bool) -> u64 {
             }
         }
     }
+}
+
+/// More is more needed: no seeder, then 31 bits of leechers, then 32 of what the size in steps of 64 KiB is short of.
+/// Neither 0 nor the largest number: those are beyond the last in one direction or the other.
+fn need(swarm: &Swarm, size: u64) -> u64 {
+    let unseeded = u64::from(swarm.seeders == 0);
+    let leechers = u64::from(swarm.leechers).min((1 << 31) - 2);
+    let size = (size >> 16).min(u64::from(u32::MAX) - 1);
+    unseeded << 63 | leechers << 32 | (u64::from(u32::MAX) - size)
 }
 
 fn rank_of_name(names: &StrColumn, name: &str) -> std::io::Result<u64> {

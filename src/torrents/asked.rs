@@ -5,14 +5,18 @@ use crate::accounts;
 use crate::accounts::UserName;
 use crate::accounts::queries::User;
 use crate::categories::Category;
+use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::Result;
+use crate::ids::TorrentId;
 use crate::search::{Cursor, Filter, Kind, Sort, SortKey};
 use crate::tags::{self, Tag, TagName};
 use crate::web::flash::Flash;
 
 /// Each tag asks the database.
 const MOST_TAGS: usize = 10;
+/// The parameter that says after which torrent everything is new to whoever looks.
+pub const MARKED_AFTER: &str = "new";
 const WORDS_CHARS: usize = 500;
 
 #[derive(Clone, Debug, Default)]
@@ -26,6 +30,10 @@ pub struct Asked {
     /// Whether the order was chosen, or is what fits.
     sort_chosen: bool,
     pub cursor: Option<Cursor>,
+    /// Nobody seeds it, and somebody waits or nobody has been seen for a week.
+    pub needs_seeds: bool,
+    /// Torrents later than this one are marked as new.
+    pub marked_after: Option<TorrentId>,
 }
 
 impl Asked {
@@ -96,13 +104,20 @@ impl Asked {
                     "desc" => descending = Some(true),
                     _ => notices.push(Flash::warn("Order by `asc` or `desc`.")),
                 },
+                "needs" => match value {
+                    "seeds" => asked.needs_seeds = true,
+                    _ => notices.push(Flash::warn("The only thing to need is `seeds`.")),
+                },
+                MARKED_AFTER => asked.marked_after = value.parse().ok().map(TorrentId),
                 "at" => asked.cursor = Some(Cursor(value.to_owned())),
                 _ => {}
             }
         }
         asked.sort_chosen = key.is_some();
-        // With words the best match comes first, without them the newest.
-        let fitting = if asked.words.is_empty() {
+        // With words the best match comes first, without them the newest, and those in need by how much they are.
+        let fitting = if asked.needs_seeds {
+            SortKey::Need
+        } else if asked.words.is_empty() {
             SortKey::Date
         } else {
             SortKey::Relevance
@@ -115,14 +130,26 @@ impl Asked {
         Ok((asked, notices))
     }
 
-    pub fn filter(&self) -> Filter {
+    /// `now` tells how long a torrent has been without anybody.
+    pub fn filter(&self, now: Timestamp) -> Filter {
         Filter {
             words: self.words.clone(),
             category: self.category.as_ref().map(|c| c.id),
             tags: self.tags.iter().map(|t| t.id).collect(),
             uploader: self.uploader.as_ref().map(|u| u.id),
             kind: self.kind,
+            needs_seeds: self.needs_seeds.then(|| silent_since(now)),
+            newer_than: None,
         }
+    }
+
+    /// What a feed of it asks for: the newest, unless an order was chosen, and from the beginning.
+    pub fn for_feed(mut self) -> Self {
+        self.cursor = None;
+        if !self.sort_chosen && !self.needs_seeds {
+            self.sort = Sort::NEWEST;
+        }
+        self
     }
 
     pub fn heading(&self) -> String {
@@ -130,6 +157,7 @@ impl Asked {
             (words, _, _) if !words.is_empty() => format!("Torrents matching “{words}”"),
             (_, Some(category), _) => category.name.clone(),
             (_, _, Some(uploader)) => format!("Torrents by {}", uploader.name),
+            _ if self.needs_seeds => "Torrents that need seeds".to_owned(),
             _ => "All torrents".to_owned(),
         }
     }
@@ -148,6 +176,8 @@ impl Asked {
             (SortKey::Completed, false) => "least completed first",
             (SortKey::Name, false) => "by name",
             (SortKey::Name, true) => "by name, backwards",
+            (SortKey::Need, true) => "most needed first",
+            (SortKey::Need, false) => "least needed first",
             (SortKey::Relevance, true) => "best match first",
             (SortKey::Relevance, false) => "best match last",
         }
@@ -159,6 +189,10 @@ impl Asked {
 
     pub fn with_kind(&self, kind: Option<Kind>) -> String {
         self.changed(|asked| asked.kind = kind)
+    }
+
+    pub fn needing_seeds(&self, needs_seeds: bool) -> String {
+        self.changed(|asked| asked.needs_seeds = needs_seeds)
     }
 
     pub fn with_tag(&self, name: &str) -> String {
@@ -201,7 +235,24 @@ impl Asked {
         asked.url()
     }
 
+    /// What the listing is asked for, in its canonical form: without the place in it and without marks.
+    pub fn query_string(&self) -> String {
+        let mut asked = self.clone();
+        asked.cursor = None;
+        asked.marked_after = None;
+        asked.query()
+    }
+
     fn url(&self) -> String {
+        let query = self.query();
+        if query.is_empty() {
+            "/torrents".to_owned()
+        } else {
+            format!("/torrents?{query}")
+        }
+    }
+
+    fn query(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         if !self.words.is_empty() {
             query.append_pair("q", &self.words);
@@ -218,20 +269,27 @@ impl Asked {
         if let Some(kind) = self.kind {
             query.append_pair("kind", kind.as_str());
         }
+        if self.needs_seeds {
+            query.append_pair("needs", "seeds");
+        }
         if self.sort_chosen {
             query.append_pair("sort", self.sort.key.as_str());
             query.append_pair("order", if self.sort.descending { "desc" } else { "asc" });
         }
+        if let Some(after) = self.marked_after {
+            query.append_pair(MARKED_AFTER, &after.to_string());
+        }
         if let Some(cursor) = &self.cursor {
             query.append_pair("at", &cursor.0);
         }
-        let query = query.finish();
-        if query.is_empty() {
-            "/torrents".to_owned()
-        } else {
-            format!("/torrents?{query}")
-        }
+        query.finish()
     }
+}
+
+/// Whole hours, so that what is asked within one is the same question.
+fn silent_since(now: Timestamp) -> Timestamp {
+    let week_ago = now.plus(-7 * 86_400).0;
+    Timestamp(week_ago - week_ago.rem_euclid(3_600))
 }
 
 /// The tag of a name or an alias, as loosely written as a tag field takes it.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::asked::Asked;
 use super::listing::{self, RowView};
+use super::tools::Tools;
 use super::{queries, url};
 use crate::accounts::Viewer;
 use crate::bittorrent::infohash::Infohash;
@@ -84,6 +85,7 @@ struct ListingPage {
     clear_url: String,
     pager: Pager,
     facets: FacetsView,
+    tools: Tools,
     notices: Vec<Flash>,
 }
 
@@ -119,7 +121,7 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
         .map_or(Who::Guest, |user| Who::of(user.id, user.role));
     let (search, filter, sort, cursor) = (
         app.search.clone(),
-        asked.filter(),
+        asked.filter(app.clock.now()),
         asked.sort,
         asked.cursor.clone(),
     );
@@ -139,7 +141,8 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
         )));
     }
     let mut conn = app.db.read().await?;
-    let rows = listing::rows(&viewer, &mut conn, &categories, &found.ids).await?;
+    let mut rows = listing::rows(&viewer, &mut conn, &categories, &found.ids).await?;
+    listing::mark_new(&mut rows, asked.marked_after);
     let facet_tags: Vec<_> = found.facets.tags.iter().map(|(id, _)| *id).collect();
     let tag_names = tags::queries::by_ids(&mut conn, &facet_tags).await?;
     drop(conn);
@@ -197,6 +200,7 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
                 })
                 .collect(),
         },
+        tools: Tools::of(&viewer, &asked),
         rows,
         notices,
     };
@@ -275,7 +279,18 @@ fn chips(asked: &Asked) -> Vec<Chip> {
             remove_url: asked.with_kind(None),
         });
     }
+    if asked.needs_seeds {
+        chips.push(Chip {
+            label: "needs seeds".to_owned(),
+            remove_url: asked.needing_seeds(false),
+        });
+    }
     chips
+}
+
+/// What a listing is asked for, in a few words each.
+pub fn chip_labels(asked: &Asked) -> Vec<String> {
+    chips(asked).into_iter().map(|chip| chip.label).collect()
 }
 
 fn kind_label(kind: Kind) -> &'static str {

@@ -13,6 +13,7 @@ pub mod listing;
 pub mod publish;
 pub mod queries;
 pub mod show;
+pub mod tools;
 pub mod upload;
 
 use crate::accounts::Visit;
