@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::redirect;
 use super::render::{Frame, Page};
+use super::xml;
 use crate::app::App;
 use crate::error::Error;
 
@@ -125,7 +126,7 @@ async fn answer(
             .body(feed);
     }
     if !wants_html {
-        let description = ammonia::clean_text(&sentence);
+        let description = xml::escape(&sentence);
         return builder.content_type("application/xml; charset=utf-8").body(format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<error code=\"900\" description=\"{description}\"/>\n"
         ));
@@ -152,7 +153,7 @@ async fn answer(
 /// which is what most of them put before their reader.
 fn feed(status: StatusCode, sentence: &str, site: &str) -> String {
     let (heading, code) = (heading(status), status.as_u16());
-    let (sentence, site) = (ammonia::clean_text(sentence), ammonia::clean_text(site));
+    let (sentence, site) = (xml::escape(sentence), xml::escape(site));
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rss version=\"2.0\"><channel><title>{heading}</title>\
          <link>{site}</link><description>{sentence}</description><item><title>{heading}: {sentence}</title>\

@@ -415,12 +415,8 @@ both! {
         assert_eq!(reply.header("cache-control"), "private, max-age=300");
         assert_eq!(reply.header("referrer-policy"), "no-referrer");
         assert_eq!(reply.header("x-robots-tag"), "noindex");
-        for (name, value) in [("if-none-match", tag.as_str()), ("if-none-match", "\"x\", *"), ("if-modified-since", &date)] {
+        for (name, value) in [("if-none-match", tag.as_str()), ("if-none-match", "*"), ("if-modified-since", &date)] {
             let known = ask(name, value).await;
-            if value.contains('x') {
-                assert_eq!(known.status, 200);
-                continue;
-            }
             assert_eq!((known.status, known.bytes.len()), (304, 0), "{name}: {value}");
             assert_eq!(known.header("etag"), tag);
             assert_eq!(known.header("cache-control"), "private, max-age=300");

@@ -84,12 +84,12 @@ both! {
         );
         site.indexed().await;
         ann.get("/bookmarks").await.expect(200).shows("No bookmarks");
-        assert_eq!(site.browser().get("/torrents").await.count(".bm, #marks"), 0, "guests keep nothing");
+        assert_eq!(site.browser().get("/torrents").await.count("[data-marks]"), 0, "guests keep nothing");
         assert_eq!(site.browser().get("/bookmarks").await.expect(303).location(), "/login?next=%2Fbookmarks");
 
         let listing = ann.get("/torrents").await.expect(200);
-        assert_eq!((listing.count(".bm[form=marks][name=add]"), listing.count("form#marks")), (2, 1));
-        assert_eq!(listing.attribute("#marks [name=return_to]", "value").unwrap(), "/torrents");
+        assert_eq!((listing.count("[data-marks] button[name=add]"), listing.count("[data-marks]")), (2, 1));
+        assert_eq!(listing.attribute("[data-marks] [name=return_to]", "value").unwrap(), "/torrents");
         assert_eq!(mark(&mut ann, "add", one).await.expect(303).location(), "/torrents?q=x");
         site.clock.advance(10);
         mark(&mut ann, "add", two).await.expect(303);
@@ -97,10 +97,10 @@ both! {
         let page = ann.get("/bookmarks").await.expect(200);
         assert_eq!(page.texts(ROWS), ["Two", "One"], "the last one first, and twice is once");
         page.shows("2 bookmarks");
-        assert_eq!(ann.get("/torrents").await.count(".bm[name=remove]"), 2);
+        assert_eq!(ann.get("/torrents").await.count("[data-marks] [name=remove]"), 2);
         assert_eq!(ann.get(&format!("/torrents/{one}")).await.count("button[name=remove][aria-pressed=true]"), 1);
         for page in ["/torrents", "/members/ann"] {
-            assert_eq!(bob.get(page).await.count(".bm[name=add]"), 2, "{page}: ann's are not bob's");
+            assert_eq!(bob.get(page).await.count("[data-marks] [name=add]"), 2, "{page}: ann's are not bob's");
         }
         bob.get("/bookmarks").await.shows("No bookmarks");
         assert_eq!(titles(&feed_of(&site, &mut ann, "/bookmarks").await), ["Two", "One"]);
