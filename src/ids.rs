@@ -29,4 +29,6 @@ ids!(
     TagId,
     /// `invites.id`
     InviteId,
+    /// `saved_searches.id`
+    SavedId,
 );

@@ -46,12 +46,18 @@ pub mod settings;
 /// What Seedbank asks of a tracker, and the one inside.
 pub mod tracker;
 
+/// Torrents that members keep in mind.
+pub mod bookmarks;
 /// Categories: two levels, merged and deleted without losing a torrent.
 pub mod categories;
+/// Listings as RSS, for readers that know a key instead of a cookie.
+pub mod feeds;
 /// Pages about members: profile, public page, administration.
 pub mod members;
 /// The log of what was done, and changes that touch many torrents.
 pub mod moderation;
+/// Searches that members come back to, and what is new in them.
+pub mod saved;
 /// The style page.
 pub mod style;
 /// Tags and their aliases.

@@ -10,6 +10,10 @@ pub enum Access {
     Anyone,
     /// Whoever may look: members, or everyone where the settings say so.
     Viewer,
+    /// Whoever may look, told by a feed key instead of a cookie.
+    Feed,
+    /// A member, told so.
+    FeedKey,
     /// Whoever may download.
     Downloader,
     Member,
@@ -60,10 +64,13 @@ fn post() -> actix_web::Route {
 }
 
 use crate::accounts::{login, password, register, setup, theme};
+use crate::bookmarks::pages as bookmarks;
 use crate::categories::pages as categories;
+use crate::feeds::pages as feeds;
 use crate::health;
 use crate::members::{admin as members, invites, profile, show as member};
 use crate::moderation::pages as moderation;
+use crate::saved::pages as saved;
 use crate::settings::pages as settings;
 use crate::style;
 use crate::tags::pages as tags;
@@ -100,6 +107,7 @@ routes! {
 
     get "/profile", Member => profile::page;
     post "/profile/passkey", Member => profile::reset_passkey;
+    post "/profile/feed-key", Member => profile::reset_feed_key;
     post "/profile/sessions/{handle}/revoke", Member => profile::revoke_session;
     get "/members/{name}", Viewer => member::page;
 
@@ -109,6 +117,7 @@ routes! {
     get "/torrents/{id}", Viewer => show::torrent;
     get "/t/{infohash}", Viewer => show::by_infohash;
     get "/torrents/{id}/download", Downloader => download::torrent;
+    get "/torrents/{id}/download.torrent", FeedKey => download::by_token;
     get "/torrents/{id}/magnet", Downloader => download::magnet_link;
     get "/torrents/{id}/edit", Member => edit::form;
     post "/torrents/{id}/edit", Member => edit::submit;
@@ -117,6 +126,19 @@ routes! {
     get "/upload", Uploader => upload::form;
     post "/upload", Uploader => upload::submit;
     post "/upload/preview", Member => upload::preview;
+
+    // What members keep.
+    get "/bookmarks", Member => bookmarks::page;
+    post "/bookmarks", Member => bookmarks::change;
+    get "/saved", Member => saved::list;
+    post "/saved", Member => saved::create;
+    get "/saved/{id}", Member => saved::open;
+    post "/saved/{id}/rename", Member => saved::rename;
+    post "/saved/{id}/delete", Member => saved::delete;
+
+    // Feed readers.
+    get "/torrents.rss", Feed => feeds::listing;
+    get "/bookmarks.rss", FeedKey => feeds::marked;
 
     // Torrent clients.
     get "/announce", Anyone => announce::announce;

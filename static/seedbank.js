@@ -115,6 +115,20 @@ document.addEventListener("submit", async (event) => {
   }
 });
 
+// ---- bookmarks without the reload; what is refused is sent again, for the page that says why
+document.addEventListener("submit", async (event) => {
+  const form = event.target, button = event.submitter;
+  if (form.dataset.marks === undefined || !button || button.dataset.plain) return;
+  event.preventDefault();
+  const body = new URLSearchParams(new FormData(form, button));
+  const answer = await fetch(form.action, { method: "POST", body, redirect: "manual" }).catch(() => null);
+  if (answer?.type !== "opaqueredirect") { button.dataset.plain = "1"; form.requestSubmit(button); return; }
+  const added = button.name === "add";
+  button.name = added ? "remove" : "add";
+  button.title = added ? "Remove the bookmark" : "Bookmark";
+  say(added ? "Bookmarked" : "Bookmark removed");
+});
+
 // ---- keys
 const KEYS = [["/", "Search"], ["j", "Next torrent"], ["k", "Previous torrent"], ["o", "Open it"], ["d", "Download it"], ["?", "This help"]];
 const OFF = "seedbank.keys.off";

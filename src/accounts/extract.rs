@@ -1,7 +1,7 @@
 //! The extractors: who asks, and what they may. A handler that takes `Moderator` cannot be reached by less.
 //!
 //! `Visit` is anybody, also before set-up; `Viewer` may look; `Downloader` may fetch .torrents; `Member` has an
-//! account; then `Uploader`, `Moderator`, `Admin`.
+//! account; then `Uploader`, `Moderator`, `Admin`. Feeds have their own in `feed_keys`.
 
 use std::future::Future;
 use std::ops::Deref;
@@ -12,6 +12,7 @@ use actix_web::cookie::Cookie;
 use actix_web::http::{StatusCode, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, dev, web};
 
+use super::feed_keys::Nonce;
 use super::queries::User;
 use super::sessions;
 use super::{Role, sessions::Current};
@@ -165,6 +166,26 @@ async fn visit(req: HttpRequest) -> Result<Visit> {
         frame,
         set,
     })
+}
+
+/// A visit whose feed key says who it is, or a guest's: whatever cookies came along, they count for nothing.
+pub(super) fn by_key(
+    app: web::Data<App>,
+    req: HttpRequest,
+    holder: Option<(User, Nonce)>,
+) -> Visit {
+    Visit {
+        settings: app.settings(),
+        frame: app.guest_frame(&req),
+        current: holder.map(|(user, feed_nonce)| Current {
+            user,
+            sid_hash: Vec::new(),
+            feed_nonce,
+        }),
+        set: Vec::new(),
+        app,
+        req,
+    }
 }
 
 fn req_has_session(req: &HttpRequest, https: cookies::Https) -> bool {

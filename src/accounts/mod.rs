@@ -2,6 +2,7 @@
 //! extractors that every handler takes its rights from. Imports no other feature but the settings it obeys.
 
 pub mod extract;
+pub mod feed_keys;
 pub mod invites;
 pub mod jwt;
 pub mod login;
@@ -15,6 +16,7 @@ pub mod theme;
 pub mod throttle;
 
 pub use extract::{Admin, Downloader, Member, Moderator, Uploader, Viewer, Visit};
+pub use feed_keys::{FeedReader, LinkHolder};
 
 use serde::Serialize;
 

@@ -1,5 +1,6 @@
 //! Users and sessions: all their SQL.
 
+use super::feed_keys::{self, Holder};
 use super::{Role, UserName};
 use crate::clock::Timestamp;
 use crate::db::revisions::{self, Revision};
@@ -161,6 +162,7 @@ pub async fn ban(
     const SQL: &str = "update users set banned_at = $2, banned_by = $3, ban_reason = $4, epoch = epoch + 1 where id = $1";
     exec!(tx, SQL, id, at, by, reason).map(drop)?;
     delete_sessions(tx, id).await?;
+    feed_keys::reset(tx, id, at).await?;
     stamp(tx, id, at).await
 }
 
@@ -257,6 +259,8 @@ pub struct SessionUser {
     #[sqlx(flatten)]
     pub user: User,
     pub last_seen_at: Timestamp,
+    /// What the member's feed key is made from.
+    pub feed_nonce: Option<Vec<u8>>,
 }
 
 /// The member behind a session that still holds: not ended, not idle too long, of the member's epoch, not banned.
@@ -267,12 +271,24 @@ pub async fn by_session(
     idle_since: Timestamp,
 ) -> Result<Option<SessionUser>, sqlx::Error> {
     const SQL: &str = "select u.id, u.name, u.role, u.epoch, u.passkey, u.uploaded, u.downloaded, u.theme, u.created_at, \
-        u.banned_at, u.ban_reason, s.last_seen_at from sessions s join users u on u.id = s.user_id \
+        u.banned_at, u.ban_reason, s.last_seen_at, f.nonce as feed_nonce \
+        from sessions s join users u on u.id = s.user_id left join feed_keys f on f.user_id = u.id \
         where s.sid_hash = $1 and s.expires_at > $2 and s.last_seen_at > $3 and s.epoch = u.epoch and u.banned_at is null";
     on!(conn, |c| sqlx::query_as(SQL)
         .bind(sid_hash)
         .bind(now)
         .bind(idle_since)
+        .fetch_optional(c)
+        .await)
+}
+
+/// The member a feed key says it is of, unless banned; the key is compared elsewhere.
+pub async fn by_feed_key(conn: &mut Conn, id: UserId) -> Result<Option<Holder>, sqlx::Error> {
+    const SQL: &str = "select u.id, u.name, u.role, u.epoch, u.passkey, u.uploaded, u.downloaded, u.theme, u.created_at, \
+        u.banned_at, u.ban_reason, f.nonce, f.last_used_at \
+        from users u left join feed_keys f on f.user_id = u.id where u.id = $1 and u.banned_at is null";
+    on!(conn, |c| sqlx::query_as(SQL)
+        .bind(id)
         .fetch_optional(c)
         .await)
 }

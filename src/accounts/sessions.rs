@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::cookie::Cookie;
 use actix_web::http::header;
 
+use super::feed_keys::Nonce;
 use super::jwt;
 use super::queries::{self, NewSession, SessionUser, User};
 use crate::app::App;
@@ -59,7 +60,9 @@ pub async fn open(
 /// A member and the hash of the session they came with.
 pub struct Current {
     pub user: User,
+    /// Empty where a feed key said who it is.
     pub sid_hash: Vec<u8>,
+    pub feed_nonce: Nonce,
 }
 
 /// The member behind this request, if any.
@@ -76,16 +79,26 @@ pub async fn current(app: &App, req: &HttpRequest) -> Result<Option<Current>> {
     let mut conn = app.db.read().await?;
     let found = queries::by_session(&mut conn, &sid_hash, now, idle_since).await?;
     drop(conn);
-    let Some(SessionUser { user, last_seen_at }) = found else {
+    let Some(SessionUser {
+        user,
+        last_seen_at,
+        feed_nonce,
+    }) = found
+    else {
         return Ok(None);
     };
+    let feed_nonce = Nonce(feed_nonce.unwrap_or_default());
     if now.since(last_seen_at) >= TOUCH_S {
         // Looking is allowed to go on where writing is not (a full disk).
         if let Err(error) = touch(app, &sid_hash).await {
             tracing::warn!(%error, "last seen could not be written");
         }
     }
-    Ok(Some(Current { user, sid_hash }))
+    Ok(Some(Current {
+        user,
+        sid_hash,
+        feed_nonce,
+    }))
 }
 
 async fn touch(app: &App, sid_hash: &[u8]) -> Result<(), sqlx::Error> {

@@ -9,10 +9,13 @@ use super::queries;
 use super::uploads::{self, Uploads};
 use crate::accounts::Member;
 use crate::accounts::extract::NO_STORE;
+use crate::accounts::feed_keys;
 use crate::accounts::queries::{self as accounts, Session};
 use crate::app::App;
 use crate::error::{Error, Result};
+use crate::saved::pages as saved;
 use crate::secrets::random_passkey;
+use crate::torrents::tools::FeedLink;
 use crate::web::flash::Flash;
 use crate::web::forms::Form;
 use crate::web::render::Page;
@@ -22,6 +25,8 @@ struct ProfilePage {
     member: Oneself,
     stats: Stats,
     passkey: Passkey,
+    feeds: Feeds,
+    saved: Vec<saved::Row>,
     sessions: Vec<SessionShown>,
     uploads: Uploads,
 }
@@ -53,6 +58,14 @@ struct Passkey {
     personal: bool,
     /// The tracker has yet to learn of it.
     waiting: bool,
+}
+
+/// The member's feed key, as the addresses it is part of.
+#[derive(Serialize)]
+struct Feeds {
+    everything: FeedLink,
+    changed_at: Option<i64>,
+    last_used_at: Option<i64>,
 }
 
 /// One of the member's announce addresses, in a box of its own.
@@ -91,6 +104,7 @@ pub async fn page(member: Member, query: web::Query<uploads::Query>) -> Result<H
     let changed_at = queries::passkey_changed_at(&mut conn, user.id).await?;
     let waiting = app.tracker.awaits_passkey(&mut conn, user.id).await?;
     let sessions = accounts::sessions_of(&mut conn, user.id, app.clock.now()).await?;
+    let key_use = feed_keys::use_of(&mut conn, user.id).await?;
     drop(conn);
     let page = ProfilePage {
         member: Oneself {
@@ -113,6 +127,12 @@ pub async fn page(member: Member, query: web::Query<uploads::Query>) -> Result<H
             personal: app.tracker.knows_members(),
             waiting,
         },
+        feeds: Feeds {
+            everything: FeedLink::of_listing(&member, "", "All torrents".to_owned()),
+            changed_at: key_use.changed_at.map(|at| at.0),
+            last_used_at: key_use.last_used_at.map(|at| at.0),
+        },
+        saved: saved::rows(&member).await?,
         sessions: sessions
             .iter()
             .map(|session| shown(app, session, &member.sid_hash))
@@ -196,6 +216,19 @@ pub async fn reset_passkey(member: Member, _: Form<Nothing>) -> Result<HttpRespo
     let flash = Flash::ok(
         "You have a new announce address; the old one is refused from now on. Download the torrents in your client \
          again.",
+    );
+    Ok(member.redirect_with("/profile", &flash))
+}
+
+/// `POST /profile/feed-key`
+pub async fn reset_feed_key(member: Member, _: Form<Nothing>) -> Result<HttpResponse> {
+    let mut tx = member.app.db.write().await?;
+    feed_keys::reset(&mut tx, member.user.id, member.app.clock.now()).await?;
+    tx.commit().await?;
+    tracing::info!(user = %member.user.id, "feed key reset");
+    let flash = Flash::ok(
+        "You have a new feed key; feeds and links with the old one are refused from now on. Copy the addresses of \
+         your feeds again.",
     );
     Ok(member.redirect_with("/profile", &flash))
 }

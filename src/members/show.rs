@@ -5,13 +5,15 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use super::standing::{self, Act};
-use super::uploads::{self, Column, Uploads};
+use super::uploads::{self, Uploads};
 use super::{queries, url};
 use crate::accounts::queries::{self as accounts, User};
 use crate::accounts::{Role, UserName, Viewer, Visit};
 use crate::categories::Choice;
 use crate::error::{Error, Result};
-use crate::torrents::listing::RowView;
+use crate::torrents::listing::{RowView, StillColumn};
+use crate::torrents::tools::FeedLink;
+use crate::web::filters::urlencode;
 use crate::web::forms::Field;
 use crate::web::pager::Pager;
 use crate::web::render::Page;
@@ -21,8 +23,9 @@ struct ShowPage {
     member: Shown,
     total_text: String,
     rows: Vec<RowView>,
-    columns: [Column; 6],
+    columns: [StillColumn; 6],
     pager: Pager,
+    feed: FeedLink,
     controls: Option<Controls>,
 }
 
@@ -134,6 +137,11 @@ async fn build(
         rows,
         columns,
         pager,
+        feed: FeedLink::of_listing(
+            visit,
+            &format!("user={}", urlencode(&member.name)),
+            format!("Torrents by {}", member.name),
+        ),
         controls: visit
             .user()
             .and_then(|actor| controls(actor, member, other_admin, form)),

@@ -8,7 +8,7 @@ use crate::accounts::queries::User;
 use crate::categories;
 use crate::db::Conn;
 use crate::error::Result;
-use crate::torrents::listing::{self, RowView};
+use crate::torrents::listing::{self, RowView, StillColumn};
 use crate::torrents::queries::count_of;
 use crate::web::pager::{Pager, Seek, counted, link};
 
@@ -23,21 +23,11 @@ pub struct Query {
 #[derive(Serialize)]
 pub struct Uploads {
     pub rows: Vec<RowView>,
-    pub columns: [Column; 6],
+    pub columns: [StillColumn; 6],
     pub total_text: String,
     pub pager: Pager,
     #[serde(skip)]
     pub count: i64,
-}
-
-/// A head cell; newest first is the only order here, so none of them sorts.
-#[derive(Serialize)]
-pub struct Column {
-    key: &'static str,
-    label: &'static str,
-    url: Option<String>,
-    active: bool,
-    direction: &'static str,
 }
 
 /// `path` is the page that lists them. Anonymous uploads are for the member and for moderators.
@@ -60,27 +50,9 @@ pub async fn of(
     let categories = categories::queries::all(conn).await?;
     Ok(Uploads {
         rows: listing::rows(visit, conn, &categories, &ids).await?,
-        columns: columns(),
+        columns: listing::still_columns(),
         total_text: counted(count, "torrent", "torrents"),
         pager,
         count,
-    })
-}
-
-fn columns() -> [Column; 6] {
-    [
-        ("name", "Name"),
-        ("size", "Size"),
-        ("date", "Age"),
-        ("seeders", "Seeders"),
-        ("leechers", "Leechers"),
-        ("completed", "Completed"),
-    ]
-    .map(|(key, label)| Column {
-        key,
-        label,
-        url: None,
-        active: false,
-        direction: "desc",
     })
 }

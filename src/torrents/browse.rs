@@ -10,6 +10,7 @@ use super::asked::{Asked, Chip, FormView};
 use super::help::{self, Example};
 use super::listing::{self, Link, RowView};
 use super::nothing::{self, Nothing};
+use super::tools::Tools;
 use super::{queries, url};
 use crate::accounts::{self, UserName, Viewer};
 use crate::bittorrent::infohash::Infohash;
@@ -87,6 +88,7 @@ struct ListingPage {
     nothing: Option<Nothing>,
     pager: Pager,
     facets: FacetsView,
+    tools: Tools,
     notices: Vec<Flash>,
 }
 
@@ -139,7 +141,8 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
         )));
     }
     let mut conn = app.db.read().await?;
-    let rows = listing::rows(&viewer, &mut conn, &categories, &found.ids).await?;
+    let mut rows = listing::rows(&viewer, &mut conn, &categories, &found.ids).await?;
+    listing::mark_new(&mut rows, asked.marked_after);
     let facet_tags: Vec<_> = found.facets.tags.iter().map(|(id, _)| *id).collect();
     let tag_names = tags::queries::by_ids(&mut conn, &facet_tags).await?;
     drop(conn);
@@ -163,6 +166,7 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
         nothing,
         pager: pager(&asked, &found, rows.len()),
         facets: facets(&asked, &categories, &tag_names, &found),
+        tools: Tools::of(&viewer, &asked),
         rows,
         notices,
     };

@@ -9,19 +9,30 @@ use actix_web::{HttpResponse, web};
 use super::downloads::{self, Download};
 use super::{id_of, queries};
 use crate::accounts::extract::NO_STORE;
-use crate::accounts::{Downloader, Visit};
+use crate::accounts::{Downloader, LinkHolder, Visit};
 use crate::bittorrent::download::assemble;
 use crate::bittorrent::magnet::Magnet;
 use crate::error::{Error, Result};
+use crate::ids::TorrentId;
 
 const HOUR_S: i64 = 3_600;
 
 /// `GET /torrents/{id}/download`
 pub async fn torrent(viewer: Downloader, id: web::Path<String>) -> Result<HttpResponse> {
     let id = id_of(&id).ok_or(Error::NotFound)?;
-    let app = &viewer.app;
+    hand_out(&viewer, id).await
+}
+
+/// `GET /torrents/{id}/download.torrent`: the link inside a feed, whose token stands for the member.
+pub async fn by_token(holder: LinkHolder) -> Result<HttpResponse> {
+    hand_out(&holder, holder.torrent).await
+}
+
+/// To somebody who may download: within their budget, counted as theirs, with their announce address.
+async fn hand_out(visit: &Visit, id: TorrentId) -> Result<HttpResponse> {
+    let app = &visit.app;
     let now = app.clock.now();
-    let user = viewer.user().map(|user| user.id);
+    let user = visit.user().map(|user| user.id);
     let mut conn = app.db.read().await?;
     if let Some(user) = user {
         let fetched = downloads::count_since(&mut conn, user, now.plus(-HOUR_S)).await?
@@ -35,11 +46,11 @@ pub async fn torrent(viewer: Downloader, id: web::Path<String>) -> Result<HttpRe
     }
     let blob = queries::blob(&mut conn, id).await?.ok_or(Error::NotFound)?;
     drop(conn);
-    let trackers = announce_urls(&viewer);
-    let page = viewer.settings.link(&format!("/torrents/{id}"));
+    let trackers = announce_urls(visit);
+    let page = visit.settings.link(&format!("/torrents/{id}"));
     let bytes = assemble(&blob.info, &blob.kept, &trackers, &page);
     // Whoever looks at the head alone has fetched nothing.
-    if *viewer.req.method() != Method::HEAD {
+    if *visit.req.method() != Method::HEAD {
         app.metrics.downloads.add_one();
         app.downloads.add(Download {
             torrent: id,

@@ -5,6 +5,7 @@ use sqlx::QueryBuilder;
 
 use super::url;
 use crate::accounts::Visit;
+use crate::bookmarks::queries as bookmarks;
 use crate::categories::Category;
 use crate::db::{Conn, Handle};
 use crate::error::Result;
@@ -71,6 +72,36 @@ pub struct RowView {
     pub tags: Vec<Link>,
     pub kind: &'static str,
     pub private: bool,
+    /// Guests keep none.
+    pub bookmarked: Option<bool>,
+}
+
+/// A head cell of a table with one order only: none of them sorts.
+#[derive(Clone, Debug, Serialize)]
+pub struct StillColumn {
+    key: &'static str,
+    label: &'static str,
+    url: Option<String>,
+    active: bool,
+    direction: &'static str,
+}
+
+pub fn still_columns() -> [StillColumn; 6] {
+    [
+        ("name", "Name"),
+        ("size", "Size"),
+        ("date", "Age"),
+        ("seeders", "Seeders"),
+        ("leechers", "Leechers"),
+        ("completed", "Completed"),
+    ]
+    .map(|(key, label)| StillColumn {
+        key,
+        label,
+        url: None,
+        active: false,
+        direction: "desc",
+    })
 }
 
 /// One row of the listing's SELECT, as the JSON array it arrives in.
@@ -113,12 +144,17 @@ pub async fn rows(
     }
     let rows = json_rows(conn, ids).await?;
     let tags = crate::tags::queries::of_torrents(conn, ids).await?;
+    let bookmarked = match visit.user() {
+        Some(user) => Some(bookmarks::among(conn, user.id, ids).await?),
+        None => None,
+    };
     let may_download = visit.settings.may_download(visit.role());
     let mut views: Vec<RowView> = rows
         .into_iter()
         .filter_map(|row| {
             let category = categories.iter().find(|c| c.id.0 == row.2)?;
             let mut view = view(row, category, may_download, visit);
+            view.bookmarked = bookmarked.as_ref().map(|all| all.contains(&view.id));
             view.tags = tags
                 .get(&view.id)
                 .into_iter()
@@ -199,5 +235,18 @@ fn view(row: Row, category: &Category, may_download: bool, visit: &Visit) -> Row
         tags: Vec::new(),
         kind,
         private,
+        bookmarked: None,
+    }
+}
+
+/// Says of those that came after a torrent that they are new.
+pub fn mark_new(rows: &mut [RowView], after: Option<TorrentId>) {
+    let Some(after) = after else { return };
+    let badge = Badge {
+        text: "new",
+        kind: "ok",
+    };
+    for row in rows.iter_mut().filter(|row| row.id > after) {
+        row.badges.insert(0, badge.clone());
     }
 }

@@ -15,6 +15,7 @@ mod nothing;
 pub mod publish;
 pub mod queries;
 pub mod show;
+pub mod tools;
 pub mod upload;
 
 use crate::accounts::Visit;

@@ -11,6 +11,7 @@ use super::{id_of, may_change, url};
 use crate::accounts::Viewer;
 use crate::bittorrent::files::{self, Entry};
 use crate::bittorrent::infohash::Infohash;
+use crate::bookmarks::queries as bookmarks;
 use crate::categories::{self, Category};
 use crate::db::Conn;
 use crate::error::{Error, Result};
@@ -79,6 +80,8 @@ struct Actions {
     edit_url: Option<String>,
     delete_url: Option<String>,
     login_url: Option<String>,
+    /// Whether the viewer has marked it; guests mark nothing.
+    bookmarked: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -186,6 +189,14 @@ pub async fn torrent(
     let samples =
         tracker::queries::history_of(&mut conn, id, now.plus(-HISTORY_DAYS * DAY_S).0 / DAY_S)
             .await?;
+    let bookmarked = match viewer.user() {
+        Some(user) => Some(
+            bookmarks::among(&mut conn, user.id, &[id])
+                .await?
+                .contains(&id),
+        ),
+        None => None,
+    };
     let packed = queries::packed_files(&mut conn, id)
         .await?
         .unwrap_or_default();
@@ -236,6 +247,7 @@ pub async fn torrent(
             },
             edit_url: own.then(|| format!("/torrents/{id}/edit")),
             delete_url: own.then(|| format!("/torrents/{id}/delete")),
+            bookmarked,
             login_url: (!may_download)
                 .then(|| format!("/login?next={}", urlencode(&format!("/torrents/{id}")))),
         },

@@ -1,5 +1,5 @@
-//! Errors as answers: HTML for people, JSON under `/api`, XML under `/torznab` and `/rss`. The cause is logged
-//! here, once; the answer never carries it.
+//! Errors as answers: HTML for people, JSON under `/api`, XML under `/torznab`, a feed where a feed was asked
+//! for. The cause is logged here, once; the answer never carries it.
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::redirect;
 use super::render::{Frame, Page};
+use super::xml;
 use crate::app::App;
 use crate::error::Error;
 
@@ -84,8 +85,8 @@ async fn answer(
         None => {}
     }
     let path = req.path();
-    let wants_html =
-        !path.starts_with("/api/") && !path.starts_with("/torznab") && !path.starts_with("/rss");
+    let wants_feed = path.ends_with(".rss");
+    let wants_html = !path.starts_with("/api/") && !path.starts_with("/torznab") && !wants_feed;
     if matches!(error, Some(Error::Unauthenticated)) && wants_html {
         let next = if matches!(*req.method(), Method::GET | Method::HEAD) {
             here(req)
@@ -117,8 +118,15 @@ async fn answer(
     if path.starts_with("/api/") {
         return builder.json(serde_json::json!({ "error": sentence, "request_id": request_id }));
     }
+    if wants_feed {
+        let site = App::of(req).map_or_else(|_| String::new(), |app| app.settings().link("/"));
+        let feed = feed(status, &sentence, &site);
+        return builder
+            .content_type("application/rss+xml; charset=utf-8")
+            .body(feed);
+    }
     if !wants_html {
-        let description = ammonia::clean_text(&sentence);
+        let description = xml::escape(&sentence);
         return builder.content_type("application/xml; charset=utf-8").body(format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<error code=\"900\" description=\"{description}\"/>\n"
         ));
@@ -139,6 +147,19 @@ async fn answer(
                 .body(page.sentence)
         }
     }
+}
+
+/// Feed readers show what an error's status does not say only as a feed: a channel with the sentence, and an item,
+/// which is what most of them put before their reader.
+fn feed(status: StatusCode, sentence: &str, site: &str) -> String {
+    let (heading, code) = (heading(status), status.as_u16());
+    let (sentence, site) = (xml::escape(sentence), xml::escape(site));
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<rss version=\"2.0\"><channel><title>{heading}</title>\
+         <link>{site}</link><description>{sentence}</description><item><title>{heading}: {sentence}</title>\
+         <guid isPermaLink=\"false\">seedbank-error-{code}</guid><description>{sentence}</description></item>\
+         </channel></rss>\n"
+    )
 }
 
 /// Whether torrent clients ask there: a path, or a route's pattern.

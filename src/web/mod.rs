@@ -15,3 +15,4 @@ pub mod multipart;
 pub mod pager;
 pub mod redirect;
 pub mod render;
+pub mod xml;

@@ -5,6 +5,7 @@ import { launch, serve, setUp, temporaryDirectory, visit } from "./site.mjs";
 import { accounts } from "./accounts.mjs";
 import { catalogue } from "./catalogue.mjs";
 import { away, companion } from "./companion.mjs";
+import { keeping } from "./keeping.mjs";
 import { looks } from "./looks.mjs";
 import { scriptless } from "./scriptless.mjs";
 
@@ -54,7 +55,7 @@ try {
     await page.getByText("is open").waitFor();
     world.states.vera = await context.storageState();
   });
-  for (const story of [accounts, catalogue, scriptless, looks]) await story(check, world);
+  for (const story of [accounts, catalogue, scriptless, keeping, looks]) await story(check, world);
   await site.stop();
   site = world.site = await serve(binary, directory.path, away);
   await companion(check, world);

@@ -2,9 +2,11 @@
 //! this test does not know how to call fails it.
 
 use reqwest::Method;
-use seedbank::accounts::Role;
+use seedbank::accounts::{Role, feed_keys};
 use seedbank::bittorrent::metainfo::Kind;
-use seedbank::routes::{Access, ROUTES};
+use seedbank::ids::{TorrentId, UserId};
+use seedbank::routes::{Access, ROUTES, Route};
+use seedbank::saved;
 use seedbank::settings::{Audience, Publishers};
 
 use crate::harness::torrents::{publish, small};
@@ -29,6 +31,8 @@ enum Outcome {
     /// Sent to the log-in form.
     ToLogin,
     Refused,
+    /// Another's own thing: it is not there.
+    Absent,
 }
 
 /// An address for a route's pattern: ids of things that belong to somebody else unless `own`.
@@ -44,6 +48,9 @@ fn address(pattern: &str, own_torrent: i64, other_torrent: i64, own: bool) -> Op
             pattern.replace("{passkey}", &"0".repeat(32))
         }
         "/profile/sessions/{handle}/revoke" => "/profile/sessions/wrong/revoke".to_owned(),
+        "/saved/{id}" | "/saved/{id}/rename" | "/saved/{id}/delete" => {
+            pattern.replace("{id}", &torrent.to_string())
+        }
         p if p.starts_with("/torrents/{id}") => p.replace("{id}", &torrent.to_string()),
         p if p.starts_with("/moderation/") || p.starts_with("/admin/") => {
             p.replace("{id}", "999999").replace("{alias}", "none")
@@ -60,6 +67,8 @@ fn expected(access: Access, who: Who, pattern: &str, own: bool) -> Outcome {
     let least = match access {
         Access::Anyone => return Outcome::Passed,
         Access::Viewer | Access::Downloader | Access::Member => Who::Member,
+        Access::Feed | Access::FeedKey if signed_in => return Outcome::Passed,
+        Access::Feed | Access::FeedKey => return Outcome::Refused,
         Access::Uploader => Who::Uploader,
         Access::Moderator => Who::Moderator,
         Access::Admin => Who::Admin,
@@ -70,6 +79,9 @@ fn expected(access: Access, who: Who, pattern: &str, own: bool) -> Outcome {
     let only_owner = pattern.ends_with("/edit") || pattern == "/torrents/{id}/delete";
     if only_owner && !own && who < Who::Moderator {
         return Outcome::Refused;
+    }
+    if pattern.starts_with("/saved/{id}") && !own {
+        return Outcome::Absent;
     }
     if who >= least {
         Outcome::Passed
@@ -111,6 +123,9 @@ fn form(pattern: &str) -> &'static [(&'static str, &'static str)] {
             ("current_password", "wrong"),
             ("new_password", "wrong wrong wrong"),
         ],
+        "/bookmarks" => &[("add", "999999")],
+        "/saved" => &[("name", "Mine"), ("query", "q=x")],
+        "/saved/{id}/rename" => &[("name", "Other")],
         "/theme" => &[("theme", "dark")],
         "/upload/preview" => &[("description", "x")],
         _ => &[],
@@ -138,6 +153,7 @@ async fn outcome(browser: &mut Browser, method: &str, pattern: &str, path: &str)
         // A set-up link that is used up refuses everybody, whoever they are.
         403 if path.starts_with("/setup/") => Outcome::Passed,
         403 => Outcome::Refused,
+        404 if path.starts_with("/saved/") => Outcome::Absent,
         _ => Outcome::Passed,
     };
     (reply.status, outcome)
@@ -150,13 +166,15 @@ both! {
         strict.who_may_download = Audience::Members;
         strict.who_may_upload = Publishers::Uploaders;
         site.set_up_with(strict).await;
-        let mut owner = site.member("owner", Role::Uploader).await;
+        let owner_id = site.account("owner", Role::Uploader).await;
+        let mut owner = site.log_in("owner").await;
         let others = publish(&mut owner, &small("others", Kind::V1), "Others").await;
         let mut failures = Vec::new();
         for who in [Who::Guest, Who::Banned, Who::Member, Who::Uploader, Who::Moderator, Who::Admin] {
             for (i, route) in ROUTES.iter().enumerate() {
                 for own in [true, false] {
-                    if own && !route.pattern.contains("/torrents/{id}") {
+                    let saved = route.pattern.contains("/saved/{id}");
+                    if own && !route.pattern.contains("/torrents/{id}") && !saved {
                         continue;
                     }
                     // A fresh person and torrent each time: the one before may have logged out or deleted it.
@@ -167,18 +185,23 @@ both! {
                         Who::Moderator => Role::Moderator,
                         Who::Admin => Role::Admin,
                     };
+                    let mut key = String::new();
                     let (mut browser, mine) = if who == Who::Guest {
                         (site.browser(), others)
                     } else {
                         let id = site.account(&name, role).await;
                         let mut browser = site.log_in(&name).await;
-                        let mine = if own && who != Who::Banned {
+                        let mine = if saved {
+                            let keeper = if own { id } else { owner_id };
+                            keep(&site, keeper, &name).await
+                        } else if own && who != Who::Banned {
                             adopt(&site, &mut owner, &name, id).await
                         } else {
                             others
                         };
                         browser.get("/login").await;
                         browser.get("/profile/password").await;
+                        key = key_of(&site, id, route, mine);
                         if who == Who::Banned {
                             let by = site.account(&format!("{name}m"), Role::Moderator).await;
                             let mut tx = site.app.db.write().await.unwrap();
@@ -195,6 +218,7 @@ both! {
                         failures.push(format!("nobody told this test how to call {}", route.pattern));
                         continue;
                     };
+                    let path = format!("{path}{key}");
                     let wanted = expected(route.access, who, route.pattern, own);
                     let (status, got) = outcome(&mut browser, route.method, route.pattern, &path).await;
                     if got != wanted {
@@ -232,13 +256,34 @@ both! {
     }
 }
 
+/// A saved search of this member.
+async fn keep(site: &crate::harness::Site, id: UserId, name: &str) -> i64 {
+    let name = saved::Name::parse(name).unwrap();
+    let mut tx = site.app.db.write().await.unwrap();
+    let now = site.clock.now();
+    saved::queries::insert(&mut tx, id, &name, "q=x", TorrentId(0), now)
+        .await
+        .unwrap();
+    let all = saved::queries::list(&mut tx, id).await.unwrap();
+    tx.commit().await.unwrap();
+    all.iter().find(|s| s.name == name.as_str()).unwrap().id.0
+}
+
+/// What a feed reader of this member puts behind the address, where the route is for feed readers.
+fn key_of(site: &crate::harness::Site, id: UserId, route: &Route, torrent: i64) -> String {
+    let (secrets, nonce) = (&site.app.secrets, feed_keys::Nonce::default());
+    let key = match (route.access, route.pattern.contains("{id}")) {
+        (Access::Feed | Access::FeedKey, true) => {
+            feed_keys::link_token(secrets, id, &nonce, TorrentId(torrent))
+        }
+        (Access::Feed | Access::FeedKey, false) => feed_keys::key(secrets, id, &nonce),
+        _ => return String::new(),
+    };
+    format!("?key={key}")
+}
+
 /// A torrent that belongs to this member.
-async fn adopt(
-    site: &crate::harness::Site,
-    owner: &mut Browser,
-    name: &str,
-    id: seedbank::ids::UserId,
-) -> i64 {
+async fn adopt(site: &crate::harness::Site, owner: &mut Browser, name: &str, id: UserId) -> i64 {
     let torrent = publish(owner, &small(&format!("of-{name}"), Kind::V1), "Own").await;
     let mut tx = site.app.db.write().await.unwrap();
     seedbank::exec!(

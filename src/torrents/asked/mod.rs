@@ -21,6 +21,8 @@ use crate::search::{Cursor, Filter, Kind, Notice, Sort, SortKey};
 use crate::web::flash::Flash;
 use names::Known;
 
+/// The parameter that says after which torrent everything is new to whoever looks.
+pub const MARKED_AFTER: &str = "new";
 /// Pages that a number leads to; beyond, `next` leads on.
 pub const MAX_PAGE: usize = 100;
 
@@ -337,7 +339,7 @@ impl Asked {
             query.append_pair("order", if self.sort.descending { "desc" } else { "asc" });
         }
         if let Some(after) = self.marked_after {
-            query.append_pair("new", &after.to_string());
+            query.append_pair(MARKED_AFTER, &after.to_string());
         }
         if let Some(cursor) = &self.cursor {
             query.append_pair("at", &cursor.0);

@@ -86,7 +86,7 @@ impl Read {
                 _ => self.warn("Order by `asc` or `desc`."),
             },
             "at" => self.cursor = Some(Cursor(value.to_owned())),
-            "new" => self.marked_after = value.parse().ok().map(TorrentId),
+            super::MARKED_AFTER => self.marked_after = value.parse().ok().map(TorrentId),
             "filter" => self.from_form = true,
             "c" | "u" | "s" | "o" | "p" | "f" => self.foreign(name, value, categories),
             _ => {
