@@ -58,6 +58,11 @@ impl Filter {
         Self::of(language::resolve(&node, &names, now, &mut Vec::new()))
     }
 
+    /// Of that only what came later.
+    pub fn newer_than(self, torrent: TorrentId) -> Self {
+        self.and(Rule::NewerThan(torrent))
+    }
+
     pub fn and(mut self, rule: Rule) -> Self {
         self.all.push(rule);
         self
