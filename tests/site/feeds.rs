@@ -463,7 +463,7 @@ both! {
         for item in &found.items {
             assert!(!text_of(item, "description").contains("<script"));
         }
-        let asked = address(&mut ann, "/torrents?q=%3Cscript%3E%20%26%20%5D%5D%3E%00%EF%BF%BF").await;
+        let asked = address(&mut ann, "/torrents?q=%22%3Cscript%3E%20%26%20%5D%5D%3E%00%EF%BF%BF%22").await;
         let found = feed(&site, &asked).await;
         assert!(text_of(&found.channel, "title").contains("<script> & ]]>"));
     }

@@ -179,7 +179,7 @@ both! {
         site.indexed().await;
         ann.get("/saved").await.expect(200).shows("No saved searches");
         let saved = save(&mut ann, "/torrents?q=debian&kind=v1&at=nonsense&junk=1", "Debian, old style").await.expect(303);
-        assert_eq!(saved.location(), "/torrents?q=debian&kind=v1");
+        assert_eq!(saved.location(), "/torrents?q=debian+is%3Av1");
         ann.get(saved.location()).await.shows("Saved as “Debian, old style”");
         save(&mut ann, "/torrents", "Everything").await.expect(303);
         let page = ann.get("/saved").await.expect(200);
@@ -208,7 +208,7 @@ both! {
         // The marks stay while one looks around in it, and are no part of what is saved or fed.
         let sorted = listing.attribute("th a", "href").unwrap();
         assert_eq!(ann.get(&sorted).await.texts("table.torrents .badge.ok"), ["new"]);
-        assert_eq!(listing.attribute("input[name=query]", "value").unwrap(), "q=debian&kind=v1");
+        assert_eq!(listing.attribute("input[name=query]", "value").unwrap(), "q=debian+is%3Av1");
         assert!(!listing.attribute("link[rel=alternate]", "href").unwrap().contains("new="));
         let page = ann.get("/saved").await.expect(200);
         assert_eq!(page.texts(".verdicts .badge.ok"), ["2 new"]);
@@ -290,7 +290,7 @@ both! {
         save(&mut ann, "/torrents?category=other", "Other").await.expect(303);
         let id = ids_of(&mut ann).await[0];
         let mut tx = site.app.db.write().await.unwrap();
-        seedbank::exec!(tx, "update categories set slug = 'moved' where slug = 'other'").unwrap();
+        seedbank::exec!(tx, "update categories set slug = 'moved', name = 'Moved' where slug = 'other'").unwrap();
         tx.commit().await.unwrap();
         let page = ann.get("/saved").await.expect(200);
         page.shows("There is no category “other”");
@@ -318,7 +318,7 @@ both! {
         let listing = ann.get("/torrents").await.expect(200);
         assert_eq!(listing.texts(ROWS).len(), 6);
         let path = listing.attribute(".panel header a", "href").unwrap();
-        assert_eq!(path, "/torrents?needs=seeds");
+        assert_eq!(path, "/torrents?q=is%3Aneedy");
         let needed = ann.get(&path).await.expect(200);
         assert_eq!(needed.texts(ROWS), ["nine wait", "two wait", "left"]);
         needed.shows("Torrents that need seeds");
