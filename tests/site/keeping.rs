@@ -212,7 +212,7 @@ both! {
         assert!(!listing.attribute("link[rel=alternate]", "href").unwrap().contains("new="));
         let page = ann.get("/saved").await.expect(200);
         assert_eq!(page.texts(".verdicts .badge.ok"), ["2 new"]);
-        page.shows("looked at");
+        page.shows("Looked at");
         let again = ann.get(&format!("/saved/{debian}")).await.expect(303).location().to_owned();
         assert_eq!(ann.get(&again).await.texts("table.torrents .badge.ok"), [""; 0]);
         assert_eq!(ann.get(&format!("/saved/{everything}")).await.expect(303).location().split('=').next(), Some("/torrents?new"));
