@@ -184,9 +184,9 @@ for name in embedded torrust; do
     : >"$run/$name"
     while [ "$done" -lt "$peers" ]; do
         if [ $name = embedded ]; then
-            FILL=$done one $name "$embedded_port" "$embedded_pid" 5 1
+            LOOK=1 FILL=$done one $name "$embedded_port" "$embedded_pid" 5 1
         else
-            FILL=$done one $name "$torrust_port" "$torrust_pid" 5 1
+            LOOK=1 FILL=$done one $name "$torrust_port" "$torrust_pid" 5 1
         fi
         done=$(awk '{ n += $5 } END { print n }' "$run/$name")
     done
@@ -215,6 +215,9 @@ measure 100
 ratio_much=$ratio
 moved=$usual
 measure 200
+
+echo "and once more, with a look into every answer:"
+LOOK=1 both "$seconds" 300
 
 # ---- What came of it
 

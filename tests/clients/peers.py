@@ -262,7 +262,8 @@ class Qbittorrent:
         hash_ = self.status()["hash"]
         self.call("torrents/pause", {"hashes": hash_})
         wait_for("qbittorrent-nox to pause", lambda: self.status()["state"].startswith("paused"), 20)
-        time.sleep(1)
+        # Both infohashes tell the tracker, which takes a while on a busy machine.
+        time.sleep(3)
         self.final = self.status()
         self.call("app/shutdown", {})
         try:
