@@ -31,6 +31,8 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         // Nothing is served yet, and a migration that is left is none.
         () = signals.next() => return Ok(()),
     };
+    // Said in one breath with the address, so it is made before anybody can see the port answer.
+    let link = setup::new_link(&app).await?;
     let running = serve::start(&app, listener)?;
     println!(
         "Seedbank {} serves http://{address}",
@@ -39,7 +41,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     if let Some(metrics) = running.metrics_address() {
         println!("Metrics and health: http://{metrics}/metrics");
     }
-    if let Some(link) = setup::new_link(&app).await? {
+    if let Some(link) = link {
         println!("Set it up (this link works once): http://{address}{link}");
     }
     let mut lost = app.lost.subscribe();

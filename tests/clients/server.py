@@ -67,9 +67,11 @@ class Server:
                 self.kill()
 
     def setup_path(self):
-        """The one-time link it printed."""
-        found = re.findall(r"/setup/[\w-]+", self.log.read_text())
-        assert found, f"no set-up link in {self.log}"
+        """The one-time link it prints when it begins to answer."""
+        deadline = time.monotonic() + 10
+        while not (found := re.findall(r"/setup/[\w-]+(?=\n)", self.log.read_text())):
+            assert time.monotonic() < deadline, f"no set-up link in {self.log}"
+            time.sleep(0.05)
         return found[-1]
 
     def query(self, sql, *values):
