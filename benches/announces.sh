@@ -122,7 +122,6 @@ wait_for "http://127.0.0.1:$torrust_port/health_check" "$run/torrust.log"
 rss_mb() { awk '/^VmRSS:/ { printf "%.0f", $2 / 1024 }' "/proc/$1/status"; }
 # Ticks of the processor, of a process.
 cpu_s() { awk -v hz="$(getconf CLK_TCK)" '{ printf "%.2f", ($14 + $15) / hz }' "/proc/$1/stat"; }
-median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 
 # Until the process rests: what it still writes is part of its work, and none of the other's.
 settle() {

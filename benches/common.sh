@@ -37,3 +37,6 @@ catalogue() {
     cargo bench --profile dev --bench catalogue -- "$(realpath "$1")/seedbank" "$2" "$3"
     touch "$1/complete"
 }
+
+# Of the numbers on its input, one a line.
+median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }

@@ -165,7 +165,7 @@ for n in $(seq "$rounds"); do
     announce $((n * torrents / 10)) $((torrents / 10)) "$(printf '%012d' $((n + 1)))"
     refresh "a tenth changed"
 done
-ratio=$(sort -n "$run/ratios" | awk '{ v[NR] = $1 } END { printf "%.2f", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }')
+ratio=$(median <"$run/ratios")
 awk "BEGIN { exit !($ratio <= 1.2) }" || verdict=FAIL
 printf 'load average %s; pages at the median of the rounds %s times\n%s: each under 30 s, pages within 1.2 times\n' \
     "$(cut -d' ' -f1-3 /proc/loadavg)" "$ratio" "$verdict"

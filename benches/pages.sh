@@ -14,7 +14,6 @@ cd "$(dirname "$0")/.."
 base=${1%/} connections=${CONNECTIONS:-1 16} rounds=${ROUNDS:-3} seconds=${SECONDS_EACH:-4}
 needed wrk curl
 
-median() { sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 column() { awk -v n="$2" '{ print $n }' <<<"$1" | median; }
 
 echo "$base, $(nproc) processors, medians of $rounds rounds of $seconds s; load $(cut -d' ' -f1-3 /proc/loadavg)"

@@ -192,7 +192,7 @@ fn req_has_session(req: &HttpRequest, https: cookies::Https) -> bool {
     cookies::read(req, cookies::SESSION, https).is_some_and(|value| !value.is_empty())
 }
 
-type Extracting<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
+pub(super) type Extracting<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
 
 impl FromRequest for Visit {
     type Error = Error;
@@ -321,6 +321,9 @@ macro_rules! derefs {
         }
     )+};
 }
+
+// Feeds have extractors of their own.
+pub(super) use {derefs, extractor};
 
 derefs! {
     Viewer => Visit, |s| &s.0;

@@ -3,15 +3,13 @@
 //! be shown, and a copy of the database yields none. A reset and a ban change what they are made from, and with that
 //! end all of them at once. They open nothing else: `FeedReader` and `LinkHolder` ask for no cookie and set none.
 
-use std::future::Future;
 use std::ops::Deref;
-use std::pin::Pin;
 
-use actix_web::{FromRequest, HttpRequest, dev};
+use actix_web::{FromRequest, HttpRequest, dev, web};
 use data_encoding::BASE64URL_NOPAD;
 use subtle::ConstantTimeEq;
 
-use super::extract::{self, Visit};
+use super::extract::{self, Extracting, Visit, derefs, extractor};
 use super::queries::User;
 use crate::app::App;
 use crate::clock::Timestamp;
@@ -109,67 +107,40 @@ pub struct LinkHolder {
     pub torrent: TorrentId,
 }
 
-impl Deref for FeedReader {
-    type Target = Visit;
-    fn deref(&self) -> &Visit {
-        &self.0
-    }
+derefs! {
+    FeedReader => Visit, |s| &s.0;
+    LinkHolder => Visit, |s| &s.visit;
 }
 
-impl Deref for LinkHolder {
-    type Target = Visit;
-    fn deref(&self) -> &Visit {
-        &self.visit
-    }
+extractor!(FeedReader, req => feed_reader(req).await);
+extractor!(LinkHolder, req => link_holder(req).await);
+
+async fn feed_reader(req: HttpRequest) -> Result<FeedReader> {
+    let app = App::of(&req)?;
+    let settings = app.settings();
+    let Some(given) = parameter(&req) else {
+        return if app.is_set_up() && settings.may_look(None) {
+            Ok(FeedReader(extract::by_key(app, req, None)))
+        } else {
+            Err(Error::Forbidden(
+                "This feed needs a key. Log in on the site and copy the feed's address from there."
+                    .to_owned(),
+            ))
+        };
+    };
+    visit_of(app, req, &given, key).await.map(FeedReader)
 }
 
-type Extracting<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
-
-impl FromRequest for FeedReader {
-    type Error = Error;
-    type Future = Extracting<Self>;
-
-    fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
-        let req = req.clone();
-        Box::pin(async move {
-            let app = App::of(&req)?;
-            let settings = app.settings();
-            let Some(given) = parameter(&req) else {
-                return if app.is_set_up() && settings.may_look(None) {
-                    Ok(Self(extract::by_key(app, req, None)))
-                } else {
-                    Err(Error::Forbidden(
-                        "This feed needs a key. Log in on the site and copy the feed's address from there.".to_owned(),
-                    ))
-                };
-            };
-            let visit = visit_of(app, req, &given, |secrets, user, nonce| {
-                key(secrets, user, nonce)
-            })
-            .await?;
-            Ok(Self(visit))
-        })
-    }
-}
-
-impl FromRequest for LinkHolder {
-    type Error = Error;
-    type Future = Extracting<Self>;
-
-    fn from_request(req: &HttpRequest, _: &mut dev::Payload) -> Self::Future {
-        let req = req.clone();
-        Box::pin(async move {
-            let app = App::of(&req)?;
-            let torrent = req.match_info().get("id").and_then(|id| id.parse().ok());
-            let torrent = torrent.map(TorrentId).ok_or(Error::NotFound)?;
-            let given = parameter(&req).ok_or_else(refused)?;
-            let visit = visit_of(app, req, &given, |secrets, user, nonce| {
-                link_token(secrets, user, nonce, torrent)
-            })
-            .await?;
-            Ok(Self { visit, torrent })
-        })
-    }
+async fn link_holder(req: HttpRequest) -> Result<LinkHolder> {
+    let app = App::of(&req)?;
+    let torrent = req.match_info().get("id").and_then(|id| id.parse().ok());
+    let torrent = torrent.map(TorrentId).ok_or(Error::NotFound)?;
+    let given = parameter(&req).ok_or_else(refused)?;
+    let visit = visit_of(app, req, &given, |secrets, user, nonce| {
+        link_token(secrets, user, nonce, torrent)
+    })
+    .await?;
+    Ok(LinkHolder { visit, torrent })
 }
 
 fn parameter(req: &HttpRequest) -> Option<String> {
@@ -188,7 +159,7 @@ fn refused() -> Error {
 }
 
 async fn visit_of(
-    app: actix_web::web::Data<App>,
+    app: web::Data<App>,
     req: HttpRequest,
     given: &str,
     expected: impl Fn(&Secrets, UserId, &Nonce) -> String,

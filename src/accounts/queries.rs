@@ -103,6 +103,12 @@ pub async fn trusted(conn: &mut Conn) -> Result<Vec<UserId>, sqlx::Error> {
     on!(conn, |c| sqlx::query_scalar(SQL).fetch_all(c).await)
 }
 
+/// Holds the member's row until the commit, so that what has a limit for each member is counted by one after the other.
+pub async fn hold(tx: &mut Tx, id: UserId) -> Result<(), sqlx::Error> {
+    const SQL: &str = "update users set theme = theme where id = $1";
+    exec!(tx, SQL, id).map(drop)
+}
+
 pub async fn password_hash(conn: &mut Conn, id: UserId) -> Result<Option<String>, sqlx::Error> {
     const SQL: &str = "select password_hash from users where id = $1";
     on!(conn, |c| sqlx::query_scalar(SQL)

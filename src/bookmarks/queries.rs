@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use sqlx::QueryBuilder;
 
+use crate::accounts;
 use crate::clock::Timestamp;
 use crate::db::{Conn, Tx, dialect};
 use crate::ids::{TorrentId, UserId};
@@ -39,9 +40,8 @@ pub async fn remove(tx: &mut Tx, user: UserId, torrent: TorrentId) -> Result<(),
 /// Holds the member's row until the commit, so that marks set at once are counted one after the other; the number
 /// of marks, those on deleted torrents too.
 pub async fn hold_and_count(tx: &mut Tx, user: UserId) -> Result<i64, sqlx::Error> {
-    const HOLD: &str = "update users set theme = theme where id = $1";
     const COUNT: &str = "select count(*) from bookmarks where user_id = $1";
-    exec!(tx, HOLD, user)?;
+    accounts::queries::hold(tx, user).await?;
     on!(tx, |c| sqlx::query_scalar(COUNT)
         .bind(user)
         .fetch_one(c)

@@ -91,8 +91,9 @@ pub async fn rows(member: &Member) -> Result<Vec<Row>> {
     let categories = categories::queries::all(&mut conn).await?;
     let mut rows = Vec::with_capacity(saved.len());
     let mut filters: Vec<Option<Filter>> = Vec::with_capacity(saved.len());
-    for one in saved {
-        let (asked, notices) = Asked::read(&mut conn, &categories, &one.query).await?;
+    let queries: Vec<&str> = saved.iter().map(|one| one.query.as_str()).collect();
+    let all = Asked::read_all(&mut conn, &categories, &queries).await?;
+    for (one, (asked, notices)) in saved.into_iter().zip(all) {
         let understood = notices.is_empty();
         let newer = asked
             .filter(app.clock.now())

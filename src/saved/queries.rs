@@ -1,6 +1,7 @@
 //! Saved searches: all their SQL. Everything is by member and id together: another's search is not there.
 
 use super::Name;
+use crate::accounts;
 use crate::clock::Timestamp;
 use crate::db::{Conn, Tx, violates_unique};
 use crate::ids::{SavedId, TorrentId, UserId};
@@ -51,9 +52,8 @@ pub async fn insert(
 
 /// Holds the member's row until the commit, so that searches saved at once are counted one after the other.
 pub async fn hold_and_count(tx: &mut Tx, user: UserId) -> Result<i64, sqlx::Error> {
-    const HOLD: &str = "update users set theme = theme where id = $1";
     const COUNT: &str = "select count(*) from saved_searches where user_id = $1";
-    exec!(tx, HOLD, user)?;
+    accounts::queries::hold(tx, user).await?;
     on!(tx, |c| sqlx::query_scalar(COUNT)
         .bind(user)
         .fetch_one(c)

@@ -292,7 +292,7 @@ pub async fn torrent(
 pub async fn by_infohash(viewer: Viewer, text: web::Path<String>) -> Result<HttpResponse> {
     let infohash = Infohash::parse_any(&text).ok_or(Error::NotFound)?;
     let mut conn = viewer.app.db.read().await?;
-    let found = queries::by_infohash(&mut conn, infohash)
+    let found = queries::by_pasted_infohash(&mut conn, infohash)
         .await?
         .ok_or(Error::NotFound)?;
     Ok(viewer.redirect(&url(found.id, &found.title)))

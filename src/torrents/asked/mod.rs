@@ -10,6 +10,8 @@ mod params;
 pub use chips::Chip;
 pub use form::FormView;
 
+use std::sync::Arc;
+
 use crate::categories::Category;
 use crate::clock::Timestamp;
 use crate::db::Conn;
@@ -20,6 +22,7 @@ use crate::search::rule::Rule;
 use crate::search::{Cursor, Filter, Kind, Notice, Sort, SortKey};
 use crate::web::flash::Flash;
 use names::Known;
+use params::Read;
 
 /// The parameter that says after which torrent everything is new to whoever looks.
 pub const MARKED_AFTER: &str = "new";
@@ -30,8 +33,8 @@ pub const MAX_PAGE: usize = 100;
 pub struct Asked {
     /// What must all hold, names in the spelling of the catalogue.
     nodes: Vec<Node>,
-    names: Names,
-    known: Known,
+    names: Arc<Names>,
+    known: Arc<Known>,
     /// The text field as it came, for what is no query: a pasted infohash or magnet link.
     pub pasted: String,
     pub sort: Sort,
@@ -53,9 +56,31 @@ impl Asked {
         categories: &[Category],
         query: &str,
     ) -> Result<(Self, Vec<Flash>)> {
-        let read = params::read(query, categories);
+        let mut all = Self::read_all(conn, categories, &[query]).await?;
+        Ok(all.pop().unwrap_or_default())
+    }
+
+    /// Reads many at once, in their order, for no more questions to the database than one has.
+    pub async fn read_all(
+        conn: &mut Conn,
+        categories: &[Category],
+        queries: &[&str],
+    ) -> Result<Vec<(Self, Vec<Flash>)>> {
+        let read: Vec<Read> = queries
+            .iter()
+            .map(|query| params::read(query, categories))
+            .collect();
+        let nodes: Vec<Node> = read.iter().flat_map(|read| read.nodes.clone()).collect();
+        let (known, names) = names::look_up(conn, categories, &nodes).await?;
+        let (known, names) = (Arc::new(known), Arc::new(names));
+        Ok(read
+            .into_iter()
+            .map(|read| Self::of(read, known.clone(), names.clone()))
+            .collect())
+    }
+
+    fn of(read: Read, known: Arc<Known>, names: Arc<Names>) -> (Self, Vec<Flash>) {
         let mut notices = read.notices;
-        let (known, names) = names::look_up(conn, categories, &read.nodes).await?;
         let mut asked = Self {
             nodes: Vec::new(),
             names,
@@ -89,7 +114,7 @@ impl Asked {
             descending: read.descending.unwrap_or(key != SortKey::Name),
         };
         let notices = notices.iter().map(|notice| Flash::warn(notice.to_string()));
-        Ok((asked, read.flashes.into_iter().chain(notices).collect()))
+        (asked, read.flashes.into_iter().chain(notices).collect())
     }
 
     /// What the search is asked; spans such as `after:7d` end at `now`.

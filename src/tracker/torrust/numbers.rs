@@ -17,13 +17,14 @@ use crate::tracker::history::{self, Sample};
 
 type Hash = [u8; 20];
 
-/// Rows in one transaction at first; a quarter where that takes longer than a page should wait. Powers of four, each
-/// of which is one statement.
+/// Rows in one transaction at first; a quarter where that takes longer than a page should wait.
 const PART: usize = 64;
 const LEAST: usize = 16;
 const HELD: Duration = Duration::from_millis(20);
 /// Rows come at this pace, so that pages hardly feel it: 100,000 of them in 20 s.
 const ROW: Duration = Duration::from_micros(200);
+/// Infohashes whose torrents are looked up at once.
+const MET: usize = 250;
 /// The tracker's list may be this much longer than ours before we ask by infohash.
 const MUCH_LONGER: u64 = 8;
 const FOREIGN: u64 = 10_000;
@@ -204,7 +205,7 @@ impl Numbers {
                 None => unknown.push((hash, swarm)),
             }
         }
-        for part in unknown.chunks(PART) {
+        for part in unknown.chunks(MET) {
             self.meet(tracker, part).await?;
         }
         Ok(())
