@@ -17,6 +17,7 @@ use crate::db::{Conn, Tx};
 use crate::error::{Error, Result};
 use crate::ids::{TorrentId, UserId};
 use crate::secrets::Secrets;
+use crate::web::pager::with_query;
 use crate::{exec, on};
 
 /// The parameter that carries a key or a token.
@@ -72,15 +73,7 @@ impl Visit {
             let key = key(secrets, current.user.id, &current.feed_nonce);
             format!("{PARAMETER}={key}")
         });
-        let parts: Vec<&str> = [Some(query), key.as_deref()]
-            .into_iter()
-            .flatten()
-            .filter(|part| !part.is_empty())
-            .collect();
-        match parts.is_empty() {
-            true => path.to_owned(),
-            false => format!("{path}?{}", parts.join("&")),
-        }
+        with_query(path, &[query, key.as_deref().unwrap_or_default()])
     }
 
     /// The path of a .torrent that needs no cookie: with a member's token for it, or as guests fetch it; none where

@@ -20,7 +20,7 @@ use crate::torrents;
 use crate::torrents::asked::Asked;
 use crate::torrents::listing::{self, RowView};
 use crate::web::flash::Flash;
-use crate::web::pager::Seek;
+use crate::web::pager::{Seek, with_query};
 
 /// What a feed's address says beside what its listing's does.
 struct Wanted {
@@ -96,8 +96,8 @@ pub async fn listing(reader: FeedReader) -> Result<HttpResponse> {
     let channel = Channel {
         heading: &asked.heading(),
         description: &format!("{}, {}.", asked.heading(), asked.order_text()),
-        listing: &with_query("/torrents", &query),
-        feed: &with_query("/torrents.rss", &query),
+        listing: &with_query("/torrents", &[&query]),
+        feed: &with_query("/torrents.rss", &[&query]),
     };
     rss::answer(&reader, &categories, &channel, &entries)
 }
@@ -173,11 +173,4 @@ fn entries<'r>(
             })
         })
         .collect()
-}
-
-fn with_query(path: &str, query: &str) -> String {
-    match query.is_empty() {
-        true => path.to_owned(),
-        false => format!("{path}?{query}"),
-    }
 }

@@ -18,7 +18,7 @@ use crate::torrents::tools::FeedLink;
 use crate::web::flash::Flash;
 use crate::web::forms::{Field, Form};
 use crate::web::gate::QUERY_LIMIT;
-use crate::web::pager::counted;
+use crate::web::pager::{counted, with_query};
 use crate::web::render::Page;
 
 /// A saved search as the list shows it.
@@ -234,11 +234,8 @@ pub async fn open(member: Member, id: web::Path<String>) -> Result<HttpResponse>
         tx.commit().await?;
     }
     // The stored query rather than what was understood of it: the listing says what it does not know.
-    let joint = if saved.query.is_empty() { "" } else { "&" };
-    Ok(member.redirect(&format!(
-        "/torrents?{}{joint}{MARKED_AFTER}={}",
-        saved.query, saved.seen_torrent_id
-    )))
+    let marks = format!("{MARKED_AFTER}={}", saved.seen_torrent_id);
+    Ok(member.redirect(&with_query("/torrents", &[&saved.query, &marks])))
 }
 
 /// Not where a browser asks ahead of its reader.

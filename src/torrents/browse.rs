@@ -22,6 +22,7 @@ use crate::search::{Found, Kind, SortKey, Who};
 use crate::tags::{self, Tag};
 use crate::web::filters::number;
 use crate::web::flash::Flash;
+use crate::web::pager::counted;
 use crate::web::render::Page;
 
 const ROWS: usize = 50;
@@ -151,11 +152,7 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
         heading: asked.heading(),
         words: asked.text(),
         total: found.total,
-        total_text: format!(
-            "{} {}",
-            number(total),
-            if total == 1 { "torrent" } else { "torrents" }
-        ),
+        total_text: counted(total, "torrent", "torrents"),
         order_text: asked.order_text().to_owned(),
         columns: columns(&asked),
         chips: asked.chips(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::asked::Asked;
 use crate::clock::Timestamp;
 use crate::search::{Filter, Search, Who};
-use crate::web::filters::number;
+use crate::web::pager::counted;
 
 /// More things than this are not tried one by one.
 const TRIED: usize = 8;
@@ -97,13 +97,10 @@ pub fn explain(
 }
 
 fn offer(label: String, count: u64, url: String) -> Offer {
-    let shown = number(i64::try_from(count).unwrap_or(i64::MAX));
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
     Offer {
         label,
-        count_text: format!(
-            "{shown} {}",
-            if count == 1 { "torrent" } else { "torrents" }
-        ),
+        count_text: counted(count, "torrent", "torrents"),
         url,
     }
 }

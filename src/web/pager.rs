@@ -68,15 +68,18 @@ impl<K> Seek<K> {
 /// A path with parameters, empty ones left out.
 pub fn link(path: &str, parameters: &[(&str, &str)]) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
-    let mut any = false;
     for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
         query.append_pair(name, value);
-        any = true;
     }
-    if any {
-        format!("{path}?{}", query.finish())
-    } else {
-        path.to_owned()
+    with_query(path, &[&query.finish()])
+}
+
+/// A path with queries that are encoded already, joined, empty ones left out.
+pub fn with_query(path: &str, queries: &[&str]) -> String {
+    let given: Vec<&str> = queries.iter().copied().filter(|q| !q.is_empty()).collect();
+    match given.is_empty() {
+        true => path.to_owned(),
+        false => format!("{path}?{}", given.join("&")),
     }
 }
 

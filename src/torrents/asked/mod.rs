@@ -21,6 +21,7 @@ use crate::search::language::{self, Field, Names, Node, Text};
 use crate::search::rule::Rule;
 use crate::search::{Cursor, Filter, Kind, Notice, Sort, SortKey};
 use crate::web::flash::Flash;
+use crate::web::pager::with_query;
 use names::Known;
 use params::Read;
 
@@ -346,12 +347,7 @@ impl Asked {
 
     /// The canonical address.
     pub fn url(&self) -> String {
-        let query = self.query();
-        if query.is_empty() {
-            "/torrents".to_owned()
-        } else {
-            format!("/torrents?{query}")
-        }
+        with_query("/torrents", &[&self.query()])
     }
 
     fn query(&self) -> String {
