@@ -141,7 +141,8 @@ both! {
         }
         let started = Instant::now();
         ann.get("/torrents").await.expect(200);
-        assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+        // Those who wait would hold it up for as long as a request's head may take.
+        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
         for raw in [
             "GET / HTTP/9.9\r\n\r\n".to_owned(),
             "\0\0\0\0\r\n\r\n".to_owned(),
