@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::search::Search;
 use crate::secrets::Secrets;
 use crate::settings::{self, Settings};
+use crate::torrents::cache::Cache;
 use crate::torrents::downloads::Pending;
 use crate::torrents::publish::Intake;
 use crate::tracker::{Tracker, seat};
@@ -35,6 +36,8 @@ pub struct App {
     pub templates: Templates,
     pub passwords: Passwords,
     pub search: Arc<Search>,
+    /// What listings show of torrents.
+    pub cache: Cache,
     pub tracker: Tracker,
     /// The way in for .torrents.
     pub intake: Intake,
@@ -78,6 +81,7 @@ impl App {
             templates: Templates::load(clock.clone())?,
             passwords: Passwords::new(&config.accounts)?,
             search: Search::open(data_dir, db.clone(), &config.search)?,
+            cache: Cache::default(),
             tracker,
             seat: Mutex::new(seat),
             lost: watch::Sender::new(None),

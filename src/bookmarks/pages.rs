@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{MOST, queries};
 use crate::accounts::Member;
-use crate::categories;
 use crate::error::{Error, Result};
 use crate::ids::TorrentId;
 use crate::torrents::listing::{self, RowView, StillColumn};
@@ -51,9 +50,9 @@ pub async fn page(member: Member, query: web::Query<Query>) -> Result<HttpRespon
         None => "/bookmarks".to_owned(),
     });
     let count = queries::count(&mut conn, member.user.id).await?;
-    let categories = categories::queries::all(&mut conn).await?;
+    let catalogue = member.app.cache.now(&mut conn).await?;
     let ids: Vec<TorrentId> = marks.iter().map(|mark| mark.torrent_id).collect();
-    let rows = listing::rows(&member, &mut conn, &categories, &ids).await?;
+    let rows = listing::rows(&member, &mut conn, &catalogue, &ids).await?;
     drop(conn);
     member.page(&BookmarksPage {
         rows,

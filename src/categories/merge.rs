@@ -159,7 +159,7 @@ async fn finish(tx: &mut Tx, ending: &Ending) -> Result<bool> {
     match exec!(tx, DELETE, from) {
         Ok(0) => Err(Error::NotFound),
         Ok(_) => {
-            // Children have moved: the search has to look at the tree again.
+            // Children have moved, and a name is gone that listings keep in memory.
             revisions::bump(tx, Revision::Catalogue).await?;
             Ok(true)
         }

@@ -73,7 +73,7 @@ pub async fn insert(tx: &mut Tx, new: &NewCategory<'_>) -> Result<CategoryId, Sa
         values ($1, $2, $3, $4, $5, $6, $7) returning id";
     hold_parent(tx, new.parent_id).await?;
     let position = last_position(tx, new.parent_id).await? + 1;
-    on!(tx, |c| sqlx::query_scalar(SQL)
+    let id = on!(tx, |c| sqlx::query_scalar(SQL)
         .bind(new.parent_id)
         .bind(new.slug.as_str())
         .bind(new.name)
@@ -83,11 +83,12 @@ pub async fn insert(tx: &mut Tx, new: &NewCategory<'_>) -> Result<CategoryId, Sa
         .bind(new.torznab)
         .fetch_one(c)
         .await)
-    .map_err(slug_taken)
+    .map_err(slug_taken)?;
+    revisions::bump(tx, Revision::Catalogue).await?;
+    Ok(id)
 }
 
-/// Changes a category; under another parent it comes last. The catalogue's revision stays: torrents are found by
-/// their category's id.
+/// Changes a category; under another parent it comes last.
 pub async fn update(tx: &mut Tx, old: &Category, new: &NewCategory<'_>) -> Result<(), SaveError> {
     const SQL: &str = "update categories set parent_id = $2, slug = $3, name = $4, description = $5, icon = $6, \
         position = $7, torznab = $8 where id = $1";
@@ -122,10 +123,8 @@ pub async fn update(tx: &mut Tx, old: &Category, new: &NewCategory<'_>) -> Resul
         }
     }
     hold_parent(tx, new.parent_id).await?;
-    if old.parent_id != new.parent_id {
-        // The search finds a parent's torrents by its children: it has to look again.
-        revisions::bump(tx, Revision::Catalogue).await?;
-    }
+    // The search finds a parent's torrents by its children, and listings keep names in memory.
+    revisions::bump(tx, Revision::Catalogue).await?;
     Ok(())
 }
 
@@ -188,6 +187,7 @@ async fn swap(
         for (position, id) in (1_i64..).zip(siblings) {
             exec!(tx, PLACE, id, position)?;
         }
+        revisions::bump(tx, Revision::Catalogue).await?;
     }
     Ok(())
 }

@@ -284,6 +284,8 @@ async fn open_sqlite(path: &Path, readers: u32) -> anyhow::Result<Pools> {
     let read = SqlitePoolOptions::new()
         .max_connections(readers)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Nobody can hang up on us here, and the question costs as much as a small query.
+        .test_before_acquire(false)
         .after_connect(|c, _| Box::pin(check_sqlite(c)))
         .connect_with(options.read_only(true))
         .await

@@ -10,7 +10,6 @@ use super::{ITEMS, MOST_ITEMS};
 use crate::accounts::{FeedReader, Visit, feed_keys};
 use crate::bittorrent::infohash::Infohash;
 use crate::bookmarks::queries as bookmarks;
-use crate::categories::{self, Category};
 use crate::clock::Timestamp;
 use crate::db::Conn;
 use crate::error::{Error, Result};
@@ -18,6 +17,7 @@ use crate::ids::TorrentId;
 use crate::search::Who;
 use crate::torrents;
 use crate::torrents::asked::Asked;
+use crate::torrents::cache::Catalogue;
 use crate::torrents::listing::{self, RowView};
 use crate::web::flash::Flash;
 use crate::web::pager::{Seek, with_query};
@@ -64,8 +64,8 @@ pub async fn listing(reader: FeedReader) -> Result<HttpResponse> {
     let app = &reader.app;
     let wanted = Wanted::read(reader.req.query_string())?;
     let mut conn = app.db.read().await?;
-    let categories = categories::queries::all(&mut conn).await?;
-    let (asked, notices) = Asked::read(&mut conn, &categories, &wanted.query).await?;
+    let catalogue = app.cache.now(&mut conn).await?;
+    let (asked, notices) = Asked::read(&mut conn, &catalogue.categories, &wanted.query).await?;
     refuse_notices(&notices)?;
     let asked = asked.for_feed();
     let mut exact = None;
@@ -89,7 +89,7 @@ pub async fn listing(reader: FeedReader) -> Result<HttpResponse> {
         }
     };
     let mut conn = app.db.read().await?;
-    let (rows, details) = read(&reader, &mut conn, &categories, &ids).await?;
+    let (rows, details) = read(&reader, &mut conn, &catalogue, &ids).await?;
     drop(conn);
     let entries = entries(&rows, &details, |row| Timestamp(row.created_at));
     let query = asked.query_string();
@@ -99,7 +99,7 @@ pub async fn listing(reader: FeedReader) -> Result<HttpResponse> {
         listing: &with_query("/torrents", &[&query]),
         feed: &with_query("/torrents.rss", &[&query]),
     };
-    rss::answer(&reader, &categories, &channel, &entries)
+    rss::answer(&reader, &catalogue.categories, &channel, &entries)
 }
 
 /// `GET /bookmarks.rss`: what the member has marked, as old as the mark.
@@ -111,10 +111,10 @@ pub async fn marked(reader: FeedReader) -> Result<HttpResponse> {
     };
     let wanted = Wanted::read(reader.req.query_string())?;
     let mut conn = reader.app.db.read().await?;
-    let categories = categories::queries::all(&mut conn).await?;
+    let catalogue = reader.app.cache.now(&mut conn).await?;
     let marks = bookmarks::list(&mut conn, user.id, &Seek::First, wanted.items as i64).await?;
     let ids: Vec<TorrentId> = marks.iter().map(|mark| mark.torrent_id).collect();
-    let (rows, details) = read(&reader, &mut conn, &categories, &ids).await?;
+    let (rows, details) = read(&reader, &mut conn, &catalogue, &ids).await?;
     drop(conn);
     let since: HashMap<TorrentId, Timestamp> = marks
         .iter()
@@ -132,7 +132,7 @@ pub async fn marked(reader: FeedReader) -> Result<HttpResponse> {
         listing: "/bookmarks",
         feed: "/bookmarks.rss",
     };
-    rss::answer(&reader, &categories, &channel, &entries)
+    rss::answer(&reader, &catalogue.categories, &channel, &entries)
 }
 
 /// A listing leaves out what it does not know and says so beside the rest. In a feed nobody would read that, and a
@@ -150,10 +150,10 @@ fn refuse_notices(notices: &[Flash]) -> Result<()> {
 async fn read(
     visit: &Visit,
     conn: &mut Conn,
-    categories: &[Category],
+    catalogue: &Catalogue<'_>,
     ids: &[TorrentId],
 ) -> Result<(Vec<RowView>, HashMap<TorrentId, Detail>)> {
-    let rows = listing::rows(visit, conn, categories, ids).await?;
+    let rows = listing::rows(visit, conn, catalogue, ids).await?;
     let details = queries::details(conn, ids).await?;
     Ok((rows, details))
 }

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::queries;
 use crate::accounts::Visit;
 use crate::accounts::queries::User;
-use crate::categories;
 use crate::db::Conn;
 use crate::error::Result;
 use crate::torrents::listing::{self, RowView, StillColumn};
@@ -47,9 +46,9 @@ pub async fn of(
         None => path.to_owned(),
     });
     let count = count_of(conn, member.id, with_anonymous).await?;
-    let categories = categories::queries::all(conn).await?;
+    let catalogue = visit.app.cache.now(conn).await?;
     Ok(Uploads {
-        rows: listing::rows(visit, conn, &categories, &ids).await?,
+        rows: listing::rows(visit, conn, &catalogue, &ids).await?,
         columns: listing::still_columns(),
         total_text: counted(count, "torrent", "torrents"),
         pager,

@@ -88,11 +88,11 @@ pub async fn rows(member: &Member) -> Result<Vec<Row>> {
     let app = &member.app;
     let mut conn = app.db.read().await?;
     let saved = queries::list(&mut conn, member.user.id).await?;
-    let categories = categories::queries::all(&mut conn).await?;
+    let catalogue = app.cache.now(&mut conn).await?;
     let mut rows = Vec::with_capacity(saved.len());
     let mut filters: Vec<Option<Filter>> = Vec::with_capacity(saved.len());
     let queries: Vec<&str> = saved.iter().map(|one| one.query.as_str()).collect();
-    let all = Asked::read_all(&mut conn, &categories, &queries).await?;
+    let all = Asked::read_all(&mut conn, &catalogue.categories, &queries).await?;
     for (one, (asked, notices)) in saved.into_iter().zip(all) {
         let understood = notices.is_empty();
         let newer = asked

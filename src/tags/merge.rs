@@ -6,6 +6,7 @@ use super::Tag;
 use crate::app::App;
 use crate::clock::Timestamp;
 use crate::db::Tx;
+use crate::db::revisions::{self, Revision};
 use crate::error::{Error, Result};
 use crate::ids::UserId;
 use crate::moderation::log::{self, Action, Entry, Subject};
@@ -134,5 +135,7 @@ async fn finish(tx: &mut Tx, ending: &Ending) -> Result<bool> {
     if let Some(into) = &ending.into {
         exec!(tx, ALIAS, ending.from.name.as_str(), into.id)?;
     }
+    // Listings keep names in memory.
+    revisions::bump(tx, Revision::Catalogue).await?;
     Ok(true)
 }

@@ -6,6 +6,7 @@ use sqlx::QueryBuilder;
 
 use super::{Tag, TagName};
 use crate::clock::Timestamp;
+use crate::db::revisions::{self, Revision};
 use crate::db::{Conn, Tx, violates_unique};
 use crate::ids::{TagId, TorrentId};
 use crate::web::pager::Seek;
@@ -259,8 +260,8 @@ pub enum NameError {
     Database(#[from] sqlx::Error),
 }
 
-/// Gives a tag another name, which may have been an alias of it. The catalogue's revision stays: torrents are found
-/// by their tags' ids.
+/// Gives a tag another name, which may have been an alias of it. Torrents are found by their tags' ids and keep their
+/// stamp; the catalogue's revision goes up, because listings keep names in memory.
 pub async fn rename(tx: &mut Tx, id: TagId, name: &TagName) -> Result<(), NameError> {
     const OWN_ALIAS: &str = "delete from tag_aliases where alias = $1 and tag_id = $2";
     const SQL: &str = "update tags set name = $2 where id = $1";
@@ -271,7 +272,10 @@ pub async fn rename(tx: &mut Tx, id: TagId, name: &TagName) -> Result<(), NameEr
         return Err(NameError::Taken(other));
     }
     match exec!(tx, SQL, id, name.as_str()) {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            revisions::bump(tx, Revision::Catalogue).await?;
+            Ok(())
+        }
         // Somebody made it between the look and the change; their transaction is over, ours must end here.
         Err(e) if violates_unique(&e, "tags", "name") => Err(NameError::Taken(Tag {
             id,

@@ -1,5 +1,7 @@
 //! The listing: filters, order and place in the URL, found by `search`, shown as rows.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::StatusCode;
@@ -19,7 +21,7 @@ use crate::db::Conn;
 use crate::error::Result;
 use crate::ids::TagId;
 use crate::search::{Found, Kind, SortKey, Who};
-use crate::tags::{self, Tag};
+use crate::tags::Tag;
 use crate::web::filters::number;
 use crate::web::flash::Flash;
 use crate::web::pager::counted;
@@ -110,9 +112,9 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
     let started = Instant::now();
     let app = &viewer.app;
     let mut conn = app.db.read().await?;
-    let categories = categories::queries::all(&mut conn).await?;
+    let catalogue = app.cache.now(&mut conn).await?;
     let (asked, mut notices) =
-        Asked::read(&mut conn, &categories, viewer.req.query_string()).await?;
+        Asked::read(&mut conn, &catalogue.categories, viewer.req.query_string()).await?;
     if asked.from_form {
         return Ok(viewer.redirect(&asked.url()));
     }
@@ -142,10 +144,11 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
         )));
     }
     let mut conn = app.db.read().await?;
-    let mut rows = listing::rows(&viewer, &mut conn, &categories, &found.ids).await?;
+    let categories = &catalogue.categories;
+    let mut rows = listing::rows(&viewer, &mut conn, &catalogue, &found.ids).await?;
     listing::mark_new(&mut rows, asked.marked_after);
     let facet_tags: Vec<_> = found.facets.tags.iter().map(|(id, _)| *id).collect();
-    let tag_names = tags::queries::by_ids(&mut conn, &facet_tags).await?;
+    let tag_names = catalogue.tags(&mut conn, &facet_tags).await?;
     drop(conn);
     let total = i64::try_from(found.total).unwrap_or(i64::MAX);
     let page = ListingPage {
@@ -157,12 +160,12 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
         columns: columns(&asked),
         chips: asked.chips(),
         clear_url: "/torrents".to_owned(),
-        form: asked.form(categories::groups(&categories)),
+        form: asked.form(categories::groups(categories)),
         examples: help::examples(),
         member,
         nothing,
         pager: pager(&asked, &found, rows.len()),
-        facets: facets(&asked, &categories, &tag_names, &found),
+        facets: facets(&asked, categories, &tag_names, &found),
         tools: Tools::of(&viewer, &asked),
         rows,
         notices,
@@ -249,9 +252,14 @@ fn columns(asked: &Asked) -> Vec<Column> {
         .collect()
 }
 
-fn facets(asked: &Asked, categories: &[Category], tags: &[Tag], found: &Found) -> FacetsView {
+fn facets(
+    asked: &Asked,
+    categories: &[Category],
+    tags: &HashMap<TagId, Arc<Tag>>,
+    found: &Found,
+) -> FacetsView {
     let tag = |(id, count): &(TagId, u64)| {
-        let name = tags.iter().find(|tag| tag.id == *id)?.name.clone();
+        let name = tags.get(id)?.name.clone();
         let active = asked.has_tag(*id);
         let url = if active {
             asked.without_tag(&name)

@@ -1,15 +1,19 @@
-//! Rows of torrents: the listing's SELECT, written once, and the row as every page shows it.
+//! Rows of torrents, as every page shows them.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use serde::Serialize;
-use sqlx::QueryBuilder;
 
+use super::cache::{Catalogue, Row};
 use super::url;
 use crate::accounts::Visit;
+use crate::bittorrent::metainfo::Kind;
 use crate::bookmarks::queries as bookmarks;
 use crate::categories::Category;
-use crate::db::{Conn, Handle};
+use crate::db::Conn;
 use crate::error::Result;
-use crate::ids::{TorrentId, UserId};
+use crate::ids::{TagId, TorrentId};
 use crate::tags::Tag;
 use crate::web::filters::urlencode;
 
@@ -104,137 +108,80 @@ pub fn still_columns() -> [StillColumn; 6] {
     })
 }
 
-/// One row of the listing's SELECT, as the JSON array it arrives in.
-#[derive(serde::Deserialize)]
-struct Row(
-    i64,         // id
-    String,      // title
-    i64,         // category_id
-    i64,         // uploader_id
-    String,      // uploader's name
-    i64,         // anonymous
-    i64,         // private
-    i64,         // kind: 1 v1, 2 v2, 3 hybrid
-    i64,         // size
-    i64,         // created_at
-    Option<i64>, // seeders
-    Option<i64>, // leechers
-    Option<i64>, // completed
-);
-
 /// Tags of a row; the torrent's page has all.
 const TAGS: usize = 3;
 
-const COLUMNS: &str = "t.id, t.title, t.category_id, t.uploader_id, u.name, \
-    case when t.anonymous then 1 else 0 end, case when t.private then 1 else 0 end, \
-    (case when t.infohash_v1 is null then 0 else 1 end) + (case when t.infohash_v2 is null then 0 else 2 end), \
-    t.size, t.created_at, s.seeders, s.leechers, s.completed";
-const TABLES: &str =
-    "torrents t join users u on u.id = t.uploader_id left join swarms s on s.torrent_id = t.id";
-
-/// The published ones of these torrents, in this order. All rows come as one: sqlx pays per row.
+/// The published ones of these torrents, in this order.
 pub async fn rows(
     visit: &Visit,
     conn: &mut Conn,
-    categories: &[Category],
+    catalogue: &Catalogue<'_>,
     ids: &[TorrentId],
 ) -> Result<Vec<RowView>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = json_rows(conn, ids).await?;
-    let tags = crate::tags::queries::of_torrents(conn, ids).await?;
+    let rows = catalogue.rows(conn, ids).await?;
+    let tag_ids: BTreeSet<TagId> = rows.iter().flat_map(|row| row.tags.clone()).collect();
+    let tag_ids: Vec<TagId> = tag_ids.into_iter().collect();
+    let tags = catalogue.tags(conn, &tag_ids).await?;
     let bookmarked = match visit.user() {
-        Some(user) => Some(bookmarks::among(conn, user.id, ids).await?),
+        Some(user) if !ids.is_empty() => Some(bookmarks::among(conn, user.id, ids).await?),
+        Some(_) => Some(HashSet::new()),
         None => None,
     };
+    let views = rows.iter().filter_map(|row| {
+        let mut view = view(row, catalogue.category(row.category)?, visit);
+        view.bookmarked = bookmarked.as_ref().map(|all| all.contains(&row.id));
+        let mut of_row: Vec<&Tag> = row
+            .tags
+            .iter()
+            .filter_map(|id| tags.get(id).map(Arc::as_ref))
+            .collect();
+        of_row.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        view.tags = of_row.into_iter().take(TAGS).map(Link::to_tag).collect();
+        Some(view)
+    });
+    Ok(views.collect())
+}
+
+fn view(row: &Row, category: &Category, visit: &Visit) -> RowView {
+    let id = row.id;
     let may_download = visit.settings.may_download(visit.role());
-    let mut views: Vec<RowView> = rows
-        .into_iter()
-        .filter_map(|row| {
-            let category = categories.iter().find(|c| c.id.0 == row.2)?;
-            let mut view = view(row, category, may_download, visit);
-            view.bookmarked = bookmarked.as_ref().map(|all| all.contains(&view.id));
-            view.tags = tags
-                .get(&view.id)
-                .into_iter()
-                .flatten()
-                .take(TAGS)
-                .map(Link::to_tag)
-                .collect();
-            Some(view)
-        })
-        .collect();
-    let place = |id: TorrentId| ids.iter().position(|other| *other == id);
-    views.sort_by_key(|view| place(view.id));
-    Ok(views)
-}
-
-async fn json_rows(conn: &mut Conn, ids: &[TorrentId]) -> Result<Vec<Row>> {
-    // Both gather JSON arrays into one, each under its own names.
-    let (agg, array) = match conn.handle() {
-        Handle::Sqlite(_) => ("json_group_array", "json_array"),
-        Handle::Postgres(_) => ("json_agg", "json_build_array"),
+    let kind = match row.kind {
+        Kind::V1 => "v1",
+        Kind::V2 => "v2",
+        Kind::Hybrid => "hybrid",
     };
-    let text: Option<String> = crate::on!(conn, |c: B| {
-        let mut q = QueryBuilder::<B>::new("select cast(");
-        q.push(agg)
-            .push("(")
-            .push(array)
-            .push("(")
-            .push(COLUMNS)
-            .push(")) as text) from ")
-            .push(TABLES);
-        q.push(" where t.state = 'published' and t.id in (");
-        let mut list = q.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        q.push(")");
-        q.build_query_scalar().fetch_one(c).await
-    })?;
-    Ok(serde_json::from_str(text.as_deref().unwrap_or("[]")).map_err(anyhow::Error::from)?)
-}
-
-fn view(row: Row, category: &Category, may_download: bool, visit: &Visit) -> RowView {
-    let id = TorrentId(row.0);
-    let (anonymous, private) = (row.5 == 1, row.6 == 1);
-    let kind = match row.7 {
-        2 => "v2",
-        3 => "hybrid",
-        _ => "v1",
-    };
-    let own = super::may_change(visit, UserId(row.3));
     let mut badges = Vec::new();
-    if kind != "v1" {
+    if row.kind != Kind::V1 {
         badges.push(Badge { text: kind, kind });
     }
-    if private {
+    if row.private {
         badges.push(Badge {
             text: "private",
             kind: "private",
         });
     }
+    let swarm = visit.app.search.numbers.get(id);
+    let own = super::may_change(visit, row.uploader);
     RowView {
         id,
-        url: url(id, &row.1),
-        title: row.1,
+        url: url(id, &row.title),
+        title: row.title.clone(),
         category: CategoryLink::of(category),
-        size: row.8,
-        created_at: row.9,
-        seeders: row.10,
-        leechers: row.11,
-        completed: row.12,
+        size: row.size,
+        created_at: row.created_at.0,
+        seeders: swarm.map(|s| s.seeders.into()),
+        leechers: swarm.map(|s| s.leechers.into()),
+        completed: swarm.map(|s| s.completed.into()),
         download_url: may_download.then(|| format!("/torrents/{id}/download")),
-        magnet: (may_download && !private).then(|| format!("/torrents/{id}/magnet")),
+        magnet: (may_download && !row.private).then(|| format!("/torrents/{id}/magnet")),
         badges,
-        uploader: (!anonymous || own).then(|| Link {
-            url: format!("/members/{}", urlencode(&row.4)),
-            name: row.4,
+        uploader: (!row.anonymous || own).then(|| Link {
+            url: format!("/members/{}", urlencode(&row.uploader_name)),
+            name: row.uploader_name.clone(),
         }),
         tags: Vec::new(),
         kind,
-        private,
+        private: row.private,
         bookmarked: None,
     }
 }

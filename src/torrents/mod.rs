@@ -4,6 +4,7 @@
 
 pub mod asked;
 pub mod browse;
+pub mod cache;
 pub mod delete;
 pub mod download;
 pub mod downloads;

@@ -1,6 +1,7 @@
 //! All SQL of torrents but the listing's.
 
 use anyhow::Context;
+use sqlx::QueryBuilder;
 
 use super::Title;
 use super::publish::Draft;
@@ -177,15 +178,20 @@ async fn add_tags(tx: &mut Tx, id: TorrentId, tags: &[TagId]) -> Result<(), sqlx
 /// Gives changed torrents the next catalogue revision; the last statements of their transaction, because the
 /// revision's row stays locked until its end.
 pub async fn stamp(tx: &mut Tx, ids: &[TorrentId]) -> Result<(), sqlx::Error> {
-    const SQL: &str = "update torrents set revision = $2 where id = $1";
     if ids.is_empty() {
         return Ok(());
     }
     let revision = revisions::bump(tx, Revision::Catalogue).await?;
-    for id in ids {
-        exec!(tx, SQL, *id, revision)?;
-    }
-    Ok(())
+    on!(tx, |c: B| {
+        let mut query = QueryBuilder::<B>::new("update torrents set revision = ");
+        query.push_bind(revision).push(" where id in (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build().execute(c).await.map(drop)
+    })
 }
 
 /// The torrent that has a hash already.

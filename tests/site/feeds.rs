@@ -429,6 +429,7 @@ both! {
         seedbank::exec!(tx, "insert into swarms (torrent_id, seeders, leechers, completed, updated_at) values ($1, 3, 1, 0, $2)",
             id, site.clock.now()).unwrap();
         tx.commit().await.unwrap();
+        site.indexed().await;
         ask("if-none-match", &tag).await.expect(304);
         let item = &feed(&site, &path).await.items[0];
         assert_eq!((told(item, "seeders"), told(item, "peers")), (Some("3"), Some("4")));

@@ -3,6 +3,7 @@
 use reqwest::Method;
 use seedbank::accounts::Role;
 use seedbank::bittorrent::metainfo::Kind;
+use seedbank::db::revisions::{self, Revision};
 use seedbank::ids::TorrentId;
 use seedbank::search::{Filter, Sort, SortKey, Who};
 use seedbank::settings::Audience;
@@ -291,6 +292,7 @@ both! {
         let id = ids_of(&mut ann).await[0];
         let mut tx = site.app.db.write().await.unwrap();
         seedbank::exec!(tx, "update categories set slug = 'moved', name = 'Moved' where slug = 'other'").unwrap();
+        revisions::bump(&mut tx, Revision::Catalogue).await.unwrap();
         tx.commit().await.unwrap();
         let page = ann.get("/saved").await.expect(200);
         page.shows("There is no category “other”");

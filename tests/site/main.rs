@@ -9,6 +9,7 @@ mod access;
 mod accounts;
 mod admin;
 mod books;
+mod cached;
 mod categories;
 mod commands;
 mod companion;

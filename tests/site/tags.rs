@@ -95,7 +95,7 @@ both! {
         mod_.get(LIST).await;
         mod_.post(&action("rename"), &[("name", "Linux")]).await.expect(303);
         assert_eq!(tag_named(&site, "linux").await.unwrap().id, linux.id);
-        assert_eq!(catalogue_revision(&site).await, before, "torrents are found by the tag's id");
+        assert_eq!(catalogue_revision(&site).await, before + 1, "one for the name; torrents are found by the tag's id and keep theirs");
         mod_.post(&action("rename"), &[("name", "ubuntu")]).await.expect(422).shows("merge linux into ubuntu");
         mod_.post(&action("rename"), &[("name", "a/b")]).await.expect(422).shows("has `/` in it");
         mod_.post(&action("rename"), &[("name", "")]).await.expect(422);
