@@ -4,8 +4,8 @@
 #   benches/pages.sh BASE_URL FILE
 #
 # FILE has a line `name=/path?query` for each page; lines that begin with # and empty ones count nothing. CONNECTIONS
-# ("1 16"), ROUNDS (3) and SECONDS_EACH (4) change the load, COOKIE is sent with every request. Medians of the rounds; a page that
-# answers anything but 200 fails the run.
+# ("1 16"), ROUNDS (3) and SECONDS_EACH (4) change the load, COOKIE is sent with every request; `{n}` in a path is another
+# number up to TORRENTS in each request. Medians of the rounds; a page that answers anything but 200 fails the run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . benches/common.sh
@@ -22,7 +22,7 @@ verdict=0
 while IFS= read -r line || [ -n "$line" ]; do
     case "$line" in "" | "#"*) continue ;; esac
     name=${line%%=*} path=${line#*=}
-    status=$(curl -s -o /dev/null -w '%{http_code}' -H "Cookie: ${COOKIE:-}" "$base$path")
+    status=$(curl -s -o /dev/null -w '%{http_code}' -H "Cookie: ${COOKIE:-}" "$base${path//\{n\}/1}")
     if [ "$status" != 200 ]; then
         echo "$name: $path answers $status" >&2
         verdict=1

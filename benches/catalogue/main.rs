@@ -261,7 +261,7 @@ async fn store_swarms(
                 .push_bind(*seeders)
                 .push_bind(*leechers)
                 .push_bind(*completed)
-                .push_bind(at);
+                .push_bind(at.plus(-(id.0 % 86_400)));
         });
         query.build().execute(c).await.map(drop)
     })

@@ -32,74 +32,179 @@ enum Class {
     Alone,
 }
 
-pub fn runs(text: &str) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    let mut last = None;
-    // What separates this run from the one before: how many characters, and whether a space is among them.
-    let (mut gap, mut spaced) = (0_usize, false);
-    let mut chars = 0;
-    for c in folded(text) {
-        let Some(class) = class(c) else {
-            gap += 1;
-            spaced |= c.is_whitespace() || c.is_control();
-            last = None;
-            continue;
-        };
-        if gap > 0 || runs.is_empty() {
-            runs.push(Run {
-                parts: Vec::new(),
-                tied: gap == 1 && !spaced && !runs.is_empty(),
-            });
-            (gap, spaced) = (0, false);
+/// A folded text: what separates is gone, and where parts and runs begin is known. The characters of a run, and of
+/// runs that follow each other, stand side by side.
+struct Folded {
+    text: String,
+    parts: Vec<Part>,
+}
+
+/// Bytes of the folded text.
+#[derive(Clone, Copy)]
+struct Part {
+    start: usize,
+    end: usize,
+    begins: Begins,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    Run { tied: bool },
+    Part,
+}
+
+impl Folded {
+    fn of(text: &str) -> Self {
+        // Most text is plain, and the long way takes several times as long.
+        if text.is_ascii() {
+            let plain = text.bytes().map(|b| char::from(b.to_ascii_lowercase()));
+            Self::scan(text.len(), plain)
+        } else {
+            Self::scan(text.len(), folded(text))
         }
-        let Some(run) = runs.last_mut() else {
-            continue;
-        };
-        match run.parts.last_mut() {
-            Some(part) if last == Some(class) && class != Class::Alone => {
-                if chars < PART_CHARS {
-                    part.push(c);
-                    chars += 1;
+    }
+
+    fn scan(bytes: usize, characters: impl Iterator<Item = char>) -> Self {
+        let mut text = String::with_capacity(bytes);
+        let mut parts: Vec<Part> = Vec::new();
+        let mut last = None;
+        // What separates this run from the one before: how many characters, and whether a space is among them.
+        let (mut gap, mut spaced) = (0_usize, false);
+        let mut chars = 0;
+        for c in characters {
+            let Some(class) = class(c) else {
+                gap += 1;
+                spaced |= c.is_whitespace() || c.is_control();
+                last = None;
+                continue;
+            };
+            let goes_on = last == Some(class) && class != Class::Alone;
+            match parts.last_mut() {
+                Some(part) if goes_on => {
+                    if chars < PART_CHARS {
+                        text.push(c);
+                        part.end = text.len();
+                        chars += 1;
+                    }
+                }
+                _ => {
+                    let begins = if gap > 0 || parts.is_empty() {
+                        Begins::Run {
+                            tied: gap == 1 && !spaced && !parts.is_empty(),
+                        }
+                    } else {
+                        Begins::Part
+                    };
+                    (gap, spaced) = (0, false);
+                    let start = text.len();
+                    text.push(c);
+                    let end = text.len();
+                    parts.push(Part { start, end, begins });
+                    chars = 1;
                 }
             }
-            _ => {
-                run.parts.push(c.to_string());
-                chars = 1;
+            last = Some(class);
+        }
+        Self { text, parts }
+    }
+
+    fn part(&self, part: &Part) -> &str {
+        &self.text[part.start..part.end]
+    }
+
+    fn runs(&self) -> impl Iterator<Item = &[Part]> {
+        self.parts.chunk_by(|_, next| next.begins == Begins::Part)
+    }
+
+    /// Where the joined words lie.
+    fn joined(&self) -> Vec<Piece> {
+        let runs: Vec<&[Part]> = self.runs().collect();
+        let mut words = Vec::new();
+        for (start, first) in runs.iter().enumerate() {
+            let mut parts = 0;
+            for (n, run) in runs.iter().enumerate().skip(start).take(TIED_RUNS) {
+                let (Some(from), Some(begin), Some(last)) =
+                    (first.first(), run.first(), run.last())
+                else {
+                    break;
+                };
+                if n > start && begin.begins != (Begins::Run { tied: true }) {
+                    break;
+                }
+                parts += run.len();
+                let word = Piece {
+                    start: from.start,
+                    end: last.end,
+                    step: 1,
+                };
+                if self.text[word.start..word.end].chars().count() > JOINED_CHARS {
+                    break;
+                }
+                if parts > 1 {
+                    words.push(word);
+                }
             }
         }
-        last = Some(class);
+        words
     }
-    runs
+
+    /// Where the pieces of runs lie; none of shorter runs.
+    fn grams(&self) -> Vec<Piece> {
+        let mut grams = Vec::new();
+        let mut step = 1;
+        let mut bounds = Vec::new();
+        for run in self.runs() {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else {
+                continue;
+            };
+            let text = &self.text[first.start..last.end];
+            bounds.clear();
+            bounds.extend(text.char_indices().map(|(at, _)| first.start + at));
+            bounds.push(last.end);
+            for gram in bounds.windows(GRAM + 1) {
+                grams.push(Piece {
+                    start: gram[0],
+                    end: gram[GRAM],
+                    step,
+                });
+                step = 1;
+            }
+            step = 2;
+        }
+        grams
+    }
+}
+
+pub fn runs(text: &str) -> Vec<Run> {
+    let folded = Folded::of(text);
+    let run = |parts: &[Part]| Run {
+        parts: parts.iter().map(|p| folded.part(p).to_owned()).collect(),
+        tied: parts
+            .first()
+            .is_some_and(|first| first.begins == Begins::Run { tied: true }),
+    };
+    folded.runs().map(run).collect()
 }
 
 /// The parts of a text in their order.
 pub fn parts(text: &str) -> Vec<String> {
-    runs(text).into_iter().flat_map(|run| run.parts).collect()
+    let folded = Folded::of(text);
+    folded
+        .parts
+        .iter()
+        .map(|part| folded.part(part).to_owned())
+        .collect()
 }
 
 /// What can be found as one word although it is more than one part: runs of several parts, and runs tied by one
 /// character (`wifi` of `Wi-Fi`, `2404` of `24.04`).
-pub fn joined(runs: &[Run]) -> Vec<String> {
-    let mut words = Vec::new();
-    for (start, first) in runs.iter().enumerate() {
-        let mut word = String::new();
-        let mut parts = 0;
-        for (n, run) in runs.iter().enumerate().skip(start).take(TIED_RUNS) {
-            if n > start && !run.tied {
-                break;
-            }
-            parts += run.parts.len();
-            word.extend(run.parts.iter().map(String::as_str));
-            if word.chars().count() > JOINED_CHARS {
-                break;
-            }
-            if parts > 1 {
-                words.push(word.clone());
-            }
-        }
-        debug_assert!(!first.parts.is_empty());
-    }
+pub fn joined(text: &str) -> Vec<String> {
+    let folded = Folded::of(text);
+    let words = folded.joined();
     words
+        .iter()
+        .map(|word| folded.text[word.start..word.end].to_owned())
+        .collect()
 }
 
 /// A typed word joined, if a text could hold it so.
@@ -215,19 +320,23 @@ pub struct JoinedTokens;
 pub struct GramTokens;
 
 pub struct Tokens {
-    /// Each with the steps from the position before.
-    terms: std::vec::IntoIter<(usize, String)>,
+    text: String,
+    pieces: std::vec::IntoIter<Piece>,
     token: Token,
 }
 
-impl Tokens {
-    fn of(terms: Vec<String>) -> Self {
-        Self::spaced(terms.into_iter().map(|term| (1, term)).collect())
-    }
+/// Bytes of the folded text, and the steps from the position before.
+struct Piece {
+    start: usize,
+    end: usize,
+    step: usize,
+}
 
-    fn spaced(terms: Vec<(usize, String)>) -> Self {
+impl Tokens {
+    fn of(text: String, pieces: Vec<Piece>) -> Self {
         Self {
-            terms: terms.into_iter(),
+            text,
+            pieces: pieces.into_iter(),
             // The first step wraps it to position 0.
             token: Token::default(),
         }
@@ -246,39 +355,42 @@ pub fn grams(run: &str) -> Vec<String> {
 impl Tokenizer for PartTokens {
     type TokenStream<'a> = Tokens;
     fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
-        Tokens::of(parts(text))
+        let folded = Folded::of(text);
+        let piece = |part: &Part| Piece {
+            start: part.start,
+            end: part.end,
+            step: 1,
+        };
+        let pieces = folded.parts.iter().map(piece).collect();
+        Tokens::of(folded.text, pieces)
     }
 }
 
 impl Tokenizer for JoinedTokens {
     type TokenStream<'a> = Tokens;
     fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
-        Tokens::of(joined(&runs(text)))
+        let folded = Folded::of(text);
+        let pieces = folded.joined();
+        Tokens::of(folded.text, pieces)
     }
 }
 
 impl Tokenizer for GramTokens {
     type TokenStream<'a> = Tokens;
     fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
-        let mut terms = Vec::new();
-        let mut step = 1;
-        for run in runs(text) {
-            for gram in grams(&run.parts.concat()) {
-                terms.push((step, gram));
-                step = 1;
-            }
-            step = 2;
-        }
-        Tokens::spaced(terms)
+        let folded = Folded::of(text);
+        let pieces = folded.grams();
+        Tokens::of(folded.text, pieces)
     }
 }
 
 impl TokenStream for Tokens {
     fn advance(&mut self) -> bool {
-        let Some((step, text)) = self.terms.next() else {
+        let Some(Piece { start, end, step }) = self.pieces.next() else {
             return false;
         };
-        self.token.text = text;
+        self.token.text.clear();
+        self.token.text.push_str(&self.text[start..end]);
         self.token.position = self.token.position.wrapping_add(step);
         true
     }
@@ -321,7 +433,7 @@ mod tests {
 
     #[test]
     fn what_is_tied_can_be_typed_together() {
-        let words = |text: &str| joined(&runs(text));
+        let words = joined;
         assert_eq!(words("Wi-Fi"), ["wifi"]);
         assert_eq!(words("24.04 x"), ["2404"]);
         assert_eq!(words("u.s.a."), ["us", "usa", "sa"]);
@@ -341,7 +453,49 @@ mod tests {
         assert!(key(&"long ".repeat(200)).len() <= KEY_BYTES);
     }
 
+    /// Said again the plain way: what the pieces of a folded text must be.
+    fn joined_runs(runs: &[Run]) -> Vec<String> {
+        let mut words = Vec::new();
+        for start in 0..runs.len() {
+            let mut word = String::new();
+            let mut parts = 0;
+            for (n, run) in runs.iter().enumerate().skip(start).take(TIED_RUNS) {
+                if n > start && !run.tied {
+                    break;
+                }
+                parts += run.parts.len();
+                word.push_str(&run.parts.concat());
+                if word.chars().count() > JOINED_CHARS {
+                    break;
+                }
+                if parts > 1 {
+                    words.push(word.clone());
+                }
+            }
+        }
+        words
+    }
+
     proptest! {
+        #[test]
+        fn pieces_are_those_of_the_runs(text in "[a-cA-C0-9é中 ._-]{0,60}") {
+            let runs = runs(&text);
+            prop_assert_eq!(joined(&text), joined_runs(&runs));
+            let folded = Folded::of(&text);
+            let found: Vec<&str> = folded.grams().iter().map(|g| &folded.text[g.start..g.end]).collect();
+            let expected: Vec<String> = runs.iter().flat_map(|run| grams(&run.parts.concat())).collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        /// The short way for plain text is the same as the long one.
+        #[test]
+        fn plain_text_folds_as_any_other(text in "[ -~]{0,60}") {
+            let long = Folded::scan(0, super::folded(&text));
+            let short = Folded::of(&text);
+            prop_assert_eq!(short.text, long.text);
+            prop_assert_eq!(short.parts.len(), long.parts.len());
+        }
+
         /// Text that is folded already stays as it is: a query built from an indexed term finds it.
         #[test]
         fn folding_twice_is_folding_once(text in "\\PC{0,40}") {

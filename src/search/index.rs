@@ -322,6 +322,9 @@ impl Opened {
     }
 }
 
+/// The least memory of a thread that writes.
+pub const LEAST_BYTES: usize = 15_000_000;
+
 /// Writes what the follower reads. Nothing is seen, nor survives, before a commit.
 pub struct Writer {
     writer: IndexWriter,
@@ -329,9 +332,23 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// With a thread and `bytes` of memory.
     pub fn open(opened: &Opened, bytes: usize) -> anyhow::Result<Self> {
+        Self::with(opened, 1, bytes)
+    }
+
+    /// To write a whole index: with every processor, up to four, and `bytes` of memory for all. The more memory, the
+    /// fewer segments that have to be merged.
+    pub fn open_wide(opened: &Opened, bytes: usize) -> anyhow::Result<Self> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // Less than this for one is refused.
+        let threads = threads.clamp(1, 4).min((bytes / LEAST_BYTES).max(1));
+        Self::with(opened, threads, bytes / threads)
+    }
+
+    fn with(opened: &Opened, threads: usize, bytes: usize) -> anyhow::Result<Self> {
         let options = tantivy::indexer::IndexWriterOptions::builder()
-            .num_worker_threads(1)
+            .num_worker_threads(threads)
             .num_merge_threads(1)
             .memory_budget_per_thread(bytes)
             .build();

@@ -279,7 +279,7 @@ fn stands_in(term: &Term, text: &str) -> bool {
             in_a_row(wanted)
                 || joined
                     .as_ref()
-                    .is_some_and(|j| fold::joined(&runs).contains(j) || parts.contains(j))
+                    .is_some_and(|j| fold::joined(text).contains(j) || parts.contains(j))
         }
         Term::Prefix(wanted) => {
             let (last, first) = wanted.split_last().unwrap();

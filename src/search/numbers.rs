@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::{RwLock, RwLockReadGuard};
 
@@ -16,6 +17,8 @@ const CHUNK: usize = 4_096;
 const BATCH: i64 = 5_000;
 /// Other nodes' clocks may be behind, and a transaction commits after the moment it writes down.
 const OVERLAP_S: i64 = 3;
+/// After so long nothing older than the latest moment comes any more: what is known is not read each second.
+const SETTLED: Duration = Duration::from_secs(30);
 /// Ids past this are not kept (their numbers read as unknown): 1.6 GB of memory would be needed to get there.
 const MAX_ID: usize = 100_000_000;
 
@@ -142,25 +145,31 @@ fn low(word: u64) -> u32 {
 /// Where reading the `swarms` table stands.
 #[derive(Default)]
 pub(super) struct Refresh {
-    seen_at: Option<i64>,
+    /// The latest moment that was read, and when it was first.
+    seen: Option<(i64, Instant)>,
 }
 
 impl Refresh {
     /// Reads what has been stored since the last call; everything at the first.
     pub async fn run(&mut self, db: &Db, numbers: &Numbers) -> Result<(), sqlx::Error> {
-        let mut from = (self.seen_at.map_or(i64::MIN, |at| at - OVERLAP_S), i64::MIN);
+        let mut from = match self.seen {
+            None => (i64::MIN, i64::MAX),
+            // By now every clock is past that moment: nothing is written before it any more.
+            Some((at, since)) if since.elapsed() > SETTLED => (at, i64::MAX),
+            Some((at, _)) => (at - OVERLAP_S, i64::MAX),
+        };
         loop {
             let rows = queries::swarms_from(&mut db.read().await?, from, BATCH).await?;
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            let at = last.swarm.updated_at.0;
+            if self.seen.is_none_or(|(seen, _)| seen < at) {
+                self.seen = Some((at, Instant::now()));
+            }
             for row in &rows {
                 numbers.set(row.id, row.swarm);
                 from = (row.swarm.updated_at.0, row.id.0);
-            }
-            if let Some(last) = rows.last() {
-                let at = last.swarm.updated_at.0;
-                self.seen_at = Some(self.seen_at.map_or(at, |seen| seen.max(at)));
-            }
-            if i64::try_from(rows.len()).is_ok_and(|n| n < BATCH) {
-                return Ok(());
             }
         }
     }

@@ -157,30 +157,52 @@ fn tags(text: &str) -> Vec<(TagId, String)> {
         .collect()
 }
 
+/// The rows of `swarms` under a condition as one text.
+macro_rules! swarms {
+    ($where:literal) => {
+        concat!(
+            "select string_agg(cast(torrent_id as text) || ' ' || cast(seeders as text) || ' ' || \
+            cast(leechers as text) || ' ' || cast(completed as text) || ' ' || cast(updated_at as text), ',') from \
+            (select torrent_id, seeders, leechers, completed, updated_at from swarms where ",
+            $where,
+            " limit $3) s"
+        )
+    };
+}
+
 pub struct SwarmRow {
     pub id: TorrentId,
     pub swarm: Swarm,
 }
 
-const SWARMS_FROM: &str = "select string_agg(cast(torrent_id as text) || ' ' || cast(seeders as text) || ' ' || \
-    cast(leechers as text) || ' ' || cast(completed as text) || ' ' || cast(updated_at as text), ',') from \
-    (select torrent_id, seeders, leechers, completed, updated_at from swarms \
-        where (updated_at, torrent_id) > ($1, $2) order by updated_at, torrent_id limit $3) s";
-
-/// Swarm numbers after (time, torrent), in that order, `limit` at the most.
+/// Swarm numbers after (time, torrent), in that order, `limit` at the most. Fewer than `limit` of one moment may come
+/// without those that follow: an empty answer is the end.
 pub async fn swarms_from(
     conn: &mut Conn,
     after: (i64, i64),
     limit: i64,
 ) -> Result<Vec<SwarmRow>, sqlx::Error> {
-    let text: Option<String> = on!(conn, |c| sqlx::query_scalar(SWARMS_FROM)
-        .bind(after.0)
-        .bind(after.1)
-        .bind(limit)
-        .fetch_one(c)
-        .await)?;
+    const SAME: &str = swarms!("updated_at = $1 and torrent_id > $2 order by torrent_id");
+    const LATER: &str = swarms!("updated_at > $1 and $2 = $2 order by updated_at, torrent_id");
+    // Two questions: SQLite looks at a pair of columns by the first of them alone, and a hundred thousand numbers of one
+    // moment would be passed over again for each batch.
+    for sql in [SAME, LATER] {
+        let text: Option<String> = on!(conn, |c| sqlx::query_scalar(sql)
+            .bind(after.0)
+            .bind(after.1)
+            .bind(limit)
+            .fetch_one(c)
+            .await)?;
+        if let Some(text) = text {
+            return Ok(swarms_in(&text));
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn swarms_in(text: &str) -> Vec<SwarmRow> {
     let mut rows = Vec::new();
-    for row in text.iter().flat_map(|text| text.split(',')) {
+    for row in text.split(',') {
         let mut numbers = row.split(' ').map_while(|n| n.parse::<i64>().ok());
         let mut next = || numbers.next();
         let (Some(id), Some(seeders), Some(leechers), Some(completed), Some(at)) =
@@ -200,7 +222,7 @@ pub async fn swarms_from(
     }
     // Neither database promises the order inside an aggregate.
     rows.sort_unstable_by_key(|row| (row.swarm.updated_at, row.id));
-    Ok(rows)
+    rows
 }
 
 fn counted(n: i64) -> u32 {

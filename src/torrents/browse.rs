@@ -73,8 +73,9 @@ struct FacetsView {
     kinds: Vec<Facet>,
 }
 
+/// All that a listing shows.
 #[derive(Serialize)]
-struct ListingPage {
+pub struct ListingPage {
     heading: String,
     words: String,
     total: u64,
@@ -93,6 +94,14 @@ struct ListingPage {
     facets: FacetsView,
     tools: Tools,
     notices: Vec<Flash>,
+    #[serde(skip)]
+    started: Instant,
+}
+
+/// What is asked for is a page, or lies elsewhere.
+pub enum Listed {
+    Page(Box<ListingPage>),
+    Elsewhere(String),
 }
 
 impl Page for ListingPage {
@@ -109,6 +118,22 @@ impl Page for ListingPage {
 
 /// `GET /` and `GET /torrents`
 pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
+    match list(&viewer).await? {
+        Listed::Page(page) => show(&viewer, &page),
+        Listed::Elsewhere(url) => Ok(viewer.redirect(&url)),
+    }
+}
+
+/// Renders it.
+pub fn show(viewer: &Viewer, page: &ListingPage) -> Result<HttpResponse> {
+    viewer.page_framed(StatusCode::OK, page, |frame| {
+        frame.search_words.clone_from(&page.words);
+        frame.elapsed_ms = i64::try_from(page.started.elapsed().as_millis()).ok();
+    })
+}
+
+/// Reads what is asked for, finds it and gathers all that is shown of it.
+pub async fn list(viewer: &Viewer) -> Result<Listed> {
     let started = Instant::now();
     let app = &viewer.app;
     let mut conn = app.db.read().await?;
@@ -116,12 +141,12 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
     let (asked, mut notices) =
         Asked::read(&mut conn, &catalogue.categories, viewer.req.query_string()).await?;
     if asked.from_form {
-        return Ok(viewer.redirect(&asked.url()));
+        return Ok(Listed::Elsewhere(asked.url()));
     }
     let infohashes = Infohash::all_in(&asked.pasted);
     for infohash in &infohashes {
         if let Some(found) = queries::by_pasted_infohash(&mut conn, *infohash).await? {
-            return Ok(viewer.redirect(&url(found.id, &found.title)));
+            return Ok(Listed::Elsewhere(url(found.id, &found.title)));
         }
     }
     if !infohashes.is_empty() {
@@ -129,7 +154,7 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
     }
     let member = member(&mut conn, &asked).await?;
     drop(conn);
-    let (asked, found, nothing) = search(&viewer, asked).await?;
+    let (asked, found, nothing) = search(viewer, asked).await?;
     notices.extend(
         found
             .notices
@@ -145,13 +170,13 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
     }
     let mut conn = app.db.read().await?;
     let categories = &catalogue.categories;
-    let mut rows = listing::rows(&viewer, &mut conn, &catalogue, &found.ids).await?;
+    let mut rows = listing::rows(viewer, &mut conn, &catalogue, &found.ids).await?;
     listing::mark_new(&mut rows, asked.marked_after);
     let facet_tags: Vec<_> = found.facets.tags.iter().map(|(id, _)| *id).collect();
     let tag_names = catalogue.tags(&mut conn, &facet_tags).await?;
     drop(conn);
     let total = i64::try_from(found.total).unwrap_or(i64::MAX);
-    let page = ListingPage {
+    Ok(Listed::Page(Box::new(ListingPage {
         heading: asked.heading(),
         words: asked.text(),
         total: found.total,
@@ -166,14 +191,11 @@ pub async fn listing(viewer: Viewer) -> Result<HttpResponse> {
         nothing,
         pager: pager(&asked, &found, rows.len()),
         facets: facets(&asked, categories, &tag_names, &found),
-        tools: Tools::of(&viewer, &asked),
+        tools: Tools::of(viewer, &asked),
         rows,
         notices,
-    };
-    viewer.page_framed(StatusCode::OK, &page, |frame| {
-        frame.search_words.clone_from(&page.words);
-        frame.elapsed_ms = i64::try_from(started.elapsed().as_millis()).ok();
-    })
+        started,
+    })))
 }
 
 /// The member of this name, where a name is all that was typed.

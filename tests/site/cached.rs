@@ -8,8 +8,8 @@ use seedbank::ids::{TorrentId, UserId};
 use seedbank::tags::{self, TagName};
 use seedbank::torrents::queries;
 
+use crate::harness::Browser;
 use crate::harness::torrents::{publish, small, upload_with};
-use crate::harness::{Browser, Site};
 
 const TITLES: &str = "table.torrents tbody .n a bdi";
 
