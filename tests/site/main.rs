@@ -24,6 +24,7 @@ mod members;
 mod metrics;
 mod migrations;
 mod pages;
+mod plans;
 mod search;
 mod stopping;
 mod tags;
