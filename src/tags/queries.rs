@@ -214,16 +214,17 @@ where
         return;
     }
     let end = format!("{words}\u{10ffff}");
+    // Not as one `or`, for which Postgres reads every tag.
     query
-        .push("((t.name >= ")
+        .push("t.id in (select id from tags where name >= ")
         .push_bind(words.to_owned())
-        .push(" and t.name < ")
+        .push(" and name < ")
         .push_bind(end.clone())
-        .push(") or t.id in (select tag_id from tag_aliases where alias >= ")
+        .push(" union all select tag_id from tag_aliases where alias >= ")
         .push_bind(words.to_owned())
         .push(" and alias < ")
         .push_bind(end)
-        .push("))");
+        .push(")");
 }
 
 /// The aliases of some tags, each tag's by name.

@@ -25,6 +25,7 @@ mod members;
 mod metrics;
 mod migrations;
 mod pages;
+mod plans;
 mod search;
 mod stopping;
 mod tags;
