@@ -220,6 +220,11 @@ impl Position {
         }
     }
 
+    /// The part of `source` that names the database.
+    pub fn database(&self) -> &str {
+        self.source.rsplit('/').next().unwrap_or_default()
+    }
+
     fn to_payload(&self) -> String {
         format!("{} {} {}", self.source, self.stamp.revision, self.stamp.id)
     }
@@ -317,7 +322,12 @@ impl Opened {
     /// Reads every file and compares it with its checksum.
     pub fn verify(&self) -> anyhow::Result<()> {
         let damaged = self.index.validate_checksum()?;
-        ensure!(damaged.is_empty(), "damaged: {damaged:?}");
+        let mut names: Vec<_> = damaged
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        names.sort_unstable();
+        ensure!(names.is_empty(), "{}", names.join(", "));
         Ok(())
     }
 }

@@ -25,6 +25,8 @@ mod metrics;
 mod migrations;
 mod pages;
 mod search;
+mod search_kills;
+mod search_tools;
 mod stopping;
 mod tags;
 mod torrents;
