@@ -2,7 +2,6 @@
 //! read. NFKD, marks stripped, lower case; every other character separates. Changing anything here changes what
 //! the index holds: raise `index::FORMAT`.
 
-use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -201,39 +200,6 @@ fn class(c: char) -> Option<Class> {
     })
 }
 
-/// The tokenizer of fields with positions: parts at consecutive ones.
-#[derive(Clone, Default)]
-pub struct PartTokens;
-
-/// The tokenizer of fields without positions: joined words. What is one part alone stands in the other field.
-#[derive(Clone, Default)]
-pub struct JoinedTokens;
-
-/// The tokenizer of the field for what stands inside words: pieces of [`GRAM`] characters at consecutive positions, so
-/// that a longer text inside a word is a phrase of them, and no phrase reaches from one run into the next.
-#[derive(Clone, Default)]
-pub struct GramTokens;
-
-pub struct Tokens {
-    /// Each with the steps from the position before.
-    terms: std::vec::IntoIter<(usize, String)>,
-    token: Token,
-}
-
-impl Tokens {
-    fn of(terms: Vec<String>) -> Self {
-        Self::spaced(terms.into_iter().map(|term| (1, term)).collect())
-    }
-
-    fn spaced(terms: Vec<(usize, String)>) -> Self {
-        Self {
-            terms: terms.into_iter(),
-            // The first step wraps it to position 0.
-            token: Token::default(),
-        }
-    }
-}
-
 /// The pieces of one run; none of a shorter one.
 pub fn grams(run: &str) -> Vec<String> {
     let chars: Vec<char> = run.chars().collect();
@@ -241,55 +207,6 @@ pub fn grams(run: &str) -> Vec<String> {
         .windows(GRAM)
         .map(|gram| gram.iter().collect())
         .collect()
-}
-
-impl Tokenizer for PartTokens {
-    type TokenStream<'a> = Tokens;
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
-        Tokens::of(parts(text))
-    }
-}
-
-impl Tokenizer for JoinedTokens {
-    type TokenStream<'a> = Tokens;
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
-        Tokens::of(joined(&runs(text)))
-    }
-}
-
-impl Tokenizer for GramTokens {
-    type TokenStream<'a> = Tokens;
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
-        let mut terms = Vec::new();
-        let mut step = 1;
-        for run in runs(text) {
-            for gram in grams(&run.parts.concat()) {
-                terms.push((step, gram));
-                step = 1;
-            }
-            step = 2;
-        }
-        Tokens::spaced(terms)
-    }
-}
-
-impl TokenStream for Tokens {
-    fn advance(&mut self) -> bool {
-        let Some((step, text)) = self.terms.next() else {
-            return false;
-        };
-        self.token.text = text;
-        self.token.position = self.token.position.wrapping_add(step);
-        true
-    }
-
-    fn token(&self) -> &Token {
-        &self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        &mut self.token
-    }
 }
 
 #[cfg(test)]

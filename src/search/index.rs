@@ -13,8 +13,9 @@ use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use super::filter::Kind;
-use super::fold::{self, GramTokens, JoinedTokens, PartTokens};
+use super::fold;
 use super::follow::{Entry, Stamp};
+use super::tokens::{GramTokens, JoinedTokens, PartTokens};
 use crate::db::migrate;
 
 /// Raise it with every change of fields or folding: an index of another format is rebuilt.
