@@ -24,6 +24,7 @@ mod members;
 mod metrics;
 mod migrations;
 mod pages;
+mod paging;
 mod search;
 mod search_kills;
 mod search_tools;

@@ -131,7 +131,7 @@ async fn story(directory: &Path, mut settings: Vec<(&'static str, String)>, seed
     let root = ["admin", "create", "root", "--password-stdin", "--site-url"];
     let root = [&root[..], &["http://seedbank.test"]].concat();
     run(&root, PASSWORD).await.well();
-    run(&["demo", "300", "--seed", &seed.to_string()], "")
+    run(&["demo", "200", "--seed", &seed.to_string()], "")
         .await
         .well();
     let db = Db::open(&settings[0].1, 1).await.unwrap();
@@ -151,7 +151,7 @@ async fn story(directory: &Path, mut settings: Vec<(&'static str, String)>, seed
         if round % 2 == 1 {
             rebuild::request(&data_dir, &db).await.unwrap();
         }
-        let life = Duration::from_millis(random.random_range(20..500));
+        let life = Duration::from_millis(random.random_range(20..400));
         let at_work = async { while known.change_something(&ann, &mut random).await.is_some() {} };
         let kill = async {
             tokio::time::sleep(life).await;

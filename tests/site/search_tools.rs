@@ -62,7 +62,7 @@ fn change_file(index: &Path, extension: &str, change: impl FnOnce(&mut Vec<u8>))
 }
 
 /// Puts `n` more of a torrent into the catalogue, all by one change; gives the last one's id.
-async fn copies(db: &Db, id: i64, n: usize) -> i64 {
+pub async fn copies(db: &Db, id: i64, n: usize) -> i64 {
     const COPY: &str = "insert into torrents (revision, state, infohash_v1, name, title, description, category_id, \
         uploader_id, anonymous, private, size, file_count, piece_length, piece_count, web_seeds, created_at, updated_at) \
         select $1, state, $2, name, title, description, category_id, uploader_id, anonymous, private, size, file_count, \
