@@ -11,6 +11,18 @@ pub struct Held(#[expect(dead_code, reason = "the lock lasts as long as the file
 
 /// Makes the directory and takes hold of it.
 pub fn hold(directory: &Path) -> anyhow::Result<Held> {
+    match hold_if_free(directory)? {
+        Some(held) => Ok(held),
+        None => bail!(
+            "another seedbank serves from the data directory {}, or builds its search index; stop it first, or give \
+             this one a directory of its own with SEEDBANK__SERVER__DATA_DIR",
+            directory.display()
+        ),
+    }
+}
+
+/// Like [`hold`]; `None` if another process holds the directory.
+pub fn hold_if_free(directory: &Path) -> anyhow::Result<Option<Held>> {
     std::fs::create_dir_all(directory)
         .with_context(|| format!("creating the data directory {}", directory.display()))?;
     let path = directory.join("serve.lock");
@@ -21,12 +33,8 @@ pub fn hold(directory: &Path) -> anyhow::Result<Held> {
         .open(&path)
         .with_context(|| format!("opening {}", path.display()))?;
     match file.try_lock() {
-        Ok(()) => Ok(Held(file)),
-        Err(TryLockError::WouldBlock) => bail!(
-            "another seedbank serves from the data directory {}; stop it first, or give this one a directory of its \
-             own with SEEDBANK__SERVER__DATA_DIR",
-            directory.display()
-        ),
+        Ok(()) => Ok(Some(Held(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("locking {}", path.display()))
         }

@@ -6,6 +6,7 @@ mod demo;
 mod demo_words;
 mod health;
 mod import;
+mod search;
 mod serve;
 mod tracker;
 
@@ -48,6 +49,9 @@ enum Command {
     /// Look after the companion tracker.
     #[command(subcommand)]
     Tracker(tracker::Command),
+    /// Check the search index, or build it anew.
+    #[command(subcommand)]
+    Search(search::Command),
     /// Publish every .torrent below a folder.
     Import(import::Arguments),
     /// Fill the catalogue with made-up torrents, members and numbers, to look around in.
@@ -88,6 +92,11 @@ pub fn run() -> anyhow::Result<()> {
             let config = config()?;
             log_to_stderr(&config, "warn")?;
             runtime(tracker::run(config, command))
+        }
+        Command::Search(command) => {
+            let config = config()?;
+            log_to_stderr(&config, "warn")?;
+            runtime(search::run(config, command))
         }
         Command::Import(arguments) => {
             let config = config()?;

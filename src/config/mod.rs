@@ -108,7 +108,8 @@ pub struct Torrents {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
-    /// Bytes of memory the index writer may use while indexing (at least 15,000,000).
+    /// Bytes of memory the index writer may use while indexing (at least 15,000,000); five times as many while it
+    /// writes a whole index.
     pub writer_bytes: usize,
 }
 

@@ -2,7 +2,6 @@
 //! read. NFKD, marks stripped, lower case; every other character separates. Changing anything here changes what
 //! the index holds: raise `index::FORMAT`.
 
-use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -34,8 +33,8 @@ enum Class {
 
 /// A folded text: what separates is gone, and where parts and runs begin is known. The characters of a run, and of
 /// runs that follow each other, stand side by side.
-struct Folded {
-    text: String,
+pub struct Folded {
+    pub text: String,
     parts: Vec<Part>,
 }
 
@@ -53,8 +52,15 @@ enum Begins {
     Part,
 }
 
+/// Bytes of the folded text, and the steps from the position before.
+pub struct Piece {
+    pub start: usize,
+    pub end: usize,
+    pub step: usize,
+}
+
 impl Folded {
-    fn of(text: &str) -> Self {
+    pub fn of(text: &str) -> Self {
         // Most text is plain, and the long way takes several times as long.
         if text.is_ascii() {
             let plain = text.bytes().map(|b| char::from(b.to_ascii_lowercase()));
@@ -108,6 +114,16 @@ impl Folded {
         Self { text, parts }
     }
 
+    /// Where the parts lie.
+    pub fn parts(&self) -> Vec<Piece> {
+        let piece = |part: &Part| Piece {
+            start: part.start,
+            end: part.end,
+            step: 1,
+        };
+        self.parts.iter().map(piece).collect()
+    }
+
     fn part(&self, part: &Part) -> &str {
         &self.text[part.start..part.end]
     }
@@ -117,7 +133,7 @@ impl Folded {
     }
 
     /// Where the joined words lie.
-    fn joined(&self) -> Vec<Piece> {
+    pub fn joined(&self) -> Vec<Piece> {
         let runs: Vec<&[Part]> = self.runs().collect();
         let mut words = Vec::new();
         for (start, first) in runs.iter().enumerate() {
@@ -149,7 +165,7 @@ impl Folded {
     }
 
     /// Where the pieces of runs lie; none of shorter runs.
-    fn grams(&self) -> Vec<Piece> {
+    pub fn grams(&self) -> Vec<Piece> {
         let mut grams = Vec::new();
         let mut step = 1;
         let mut bounds = Vec::new();
@@ -306,43 +322,6 @@ fn class(c: char) -> Option<Class> {
     })
 }
 
-/// The tokenizer of fields with positions: parts at consecutive ones.
-#[derive(Clone, Default)]
-pub struct PartTokens;
-
-/// The tokenizer of fields without positions: joined words. What is one part alone stands in the other field.
-#[derive(Clone, Default)]
-pub struct JoinedTokens;
-
-/// The tokenizer of the field for what stands inside words: pieces of [`GRAM`] characters at consecutive positions, so
-/// that a longer text inside a word is a phrase of them, and no phrase reaches from one run into the next.
-#[derive(Clone, Default)]
-pub struct GramTokens;
-
-pub struct Tokens {
-    text: String,
-    pieces: std::vec::IntoIter<Piece>,
-    token: Token,
-}
-
-/// Bytes of the folded text, and the steps from the position before.
-struct Piece {
-    start: usize,
-    end: usize,
-    step: usize,
-}
-
-impl Tokens {
-    fn of(text: String, pieces: Vec<Piece>) -> Self {
-        Self {
-            text,
-            pieces: pieces.into_iter(),
-            // The first step wraps it to position 0.
-            token: Token::default(),
-        }
-    }
-}
-
 /// The pieces of one run; none of a shorter one.
 pub fn grams(run: &str) -> Vec<String> {
     let chars: Vec<char> = run.chars().collect();
@@ -350,58 +329,6 @@ pub fn grams(run: &str) -> Vec<String> {
         .windows(GRAM)
         .map(|gram| gram.iter().collect())
         .collect()
-}
-
-impl Tokenizer for PartTokens {
-    type TokenStream<'a> = Tokens;
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
-        let folded = Folded::of(text);
-        let piece = |part: &Part| Piece {
-            start: part.start,
-            end: part.end,
-            step: 1,
-        };
-        let pieces = folded.parts.iter().map(piece).collect();
-        Tokens::of(folded.text, pieces)
-    }
-}
-
-impl Tokenizer for JoinedTokens {
-    type TokenStream<'a> = Tokens;
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
-        let folded = Folded::of(text);
-        let pieces = folded.joined();
-        Tokens::of(folded.text, pieces)
-    }
-}
-
-impl Tokenizer for GramTokens {
-    type TokenStream<'a> = Tokens;
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Tokens {
-        let folded = Folded::of(text);
-        let pieces = folded.grams();
-        Tokens::of(folded.text, pieces)
-    }
-}
-
-impl TokenStream for Tokens {
-    fn advance(&mut self) -> bool {
-        let Some(Piece { start, end, step }) = self.pieces.next() else {
-            return false;
-        };
-        self.token.text.clear();
-        self.token.text.push_str(&self.text[start..end]);
-        self.token.position = self.token.position.wrapping_add(step);
-        true
-    }
-
-    fn token(&self) -> &Token {
-        &self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        &mut self.token
-    }
 }
 
 #[cfg(test)]

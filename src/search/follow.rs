@@ -1,34 +1,19 @@
 //! Following the catalogue: reads what changed after the index's position, writes it, commits the position with it.
 //! Woken by every commit of this process and once a second for those of others. What cannot be continued is built
-//! anew while the site serves.
+//! anew in its place while the site serves; what somebody wants rebuilt, beside it (`rebuild`).
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use super::filter::Kind;
-use super::index::{Opened, Position, Writer};
+use super::index::{Opened, Position};
 use super::rule::Flag;
-use super::{Search, queries};
+use super::track::Track;
+use super::{Search, check, queries, rebuild};
 use crate::clock::Timestamp;
 use crate::ids::{CategoryId, TagId, UserId};
-
-/// Rows read at once.
-const BATCH: i64 = 1_000;
-/// A long catching up commits now and then: what is found grows, and a kill costs no more than this.
-const COMMIT_EVERY: usize = 50_000;
-const SAY_EVERY: Duration = Duration::from_secs(3);
-
-/// A long catching up leaves a hundred megabytes of freed memory in the allocator's arenas, which glibc keeps for
-/// itself until it is asked.
-fn give_memory_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: malloc_trim takes no pointer and may be called at any time from any thread.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
 
 /// A change's place in the catalogue's history: changes of one transaction share the revision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +46,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn is_deleted(&self) -> bool {
+    pub fn is_deleted(&self) -> bool {
         self.state == "deleted"
     }
 
@@ -95,21 +80,23 @@ pub struct Batch {
 pub struct Follower {
     folder: PathBuf,
     writer_bytes: usize,
-    writer: Option<Writer>,
-    /// Up to where entries were handed to the writer. `None`: the index on disk has to be looked at first.
-    position: Option<Position>,
-    /// While an index is built from nothing: entries up to this revision cannot be in it yet.
-    nothing_before: Option<i64>,
-    uncommitted: usize,
+    /// `None`: the index on disk has to be looked at first.
+    current: Option<Track>,
+    /// A new index on its way.
+    beside: Option<Track>,
     /// The catalogue's revision up to which everything is committed.
     seen: Option<i64>,
-    catching_up: Option<CatchingUp>,
 }
 
-struct CatchingUp {
-    done: u64,
-    total: u64,
-    said: Instant,
+/// Where a step left things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// More is to be followed at once.
+    Behind,
+    /// Everything can be found that was committed when the step began; a new index is being built beside.
+    Rebuilding,
+    /// Everything can be found, and nothing is left to do.
+    Done,
 }
 
 impl Follower {
@@ -117,147 +104,155 @@ impl Follower {
         Self {
             folder,
             writer_bytes,
-            writer: None,
-            position: None,
-            nothing_before: None,
-            uncommitted: 0,
+            current: None,
+            beside: None,
             seen: None,
-            catching_up: None,
         }
     }
 
     /// Lets go of the index at a stop. Merges that run are given up: they are only about speed.
     pub fn stop(&mut self) {
-        self.writer = None;
-        self.drop_writer();
-    }
-
-    /// Hands entries to the writer; commits when they are the last or many are waiting.
-    fn take(&mut self, search: &Search, batch: &Batch) -> anyhow::Result<()> {
-        let opened = search.opened();
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => none.insert(Writer::open(&opened, self.writer_bytes)?),
-        };
-        let position = self
-            .position
-            .as_mut()
-            .context("following from an unknown position")?;
-        for entry in &batch.entries {
-            let is_new = self
-                .nothing_before
-                .is_some_and(|revision| entry.stamp.revision <= revision);
-            if !is_new {
-                writer.remove(entry);
-            }
-            if !entry.is_deleted() {
-                writer.add(entry)?;
-            }
-            position.stamp = entry.stamp;
-        }
-        self.uncommitted += batch.entries.len();
-        // An index that was just begun is committed even if empty: that says whose it is.
-        let begun = self.nothing_before.is_some();
-        if self.uncommitted >= COMMIT_EVERY || batch.is_last && (begun || self.uncommitted > 0) {
-            writer.commit(position)?;
-            opened.reader.reload()?;
-            self.uncommitted = 0;
-        }
-        if batch.is_last {
-            self.nothing_before = None;
-        }
-        Ok(())
-    }
-
-    /// Ends writing; what was not committed is read again.
-    fn drop_writer(&mut self) {
-        self.position = None;
+        self.current = None;
+        self.beside = None;
         self.seen = None;
-        self.catching_up = None;
-        self.nothing_before = None;
-        self.uncommitted = 0;
-        self.close_writer();
     }
 
-    /// Lets go of the writer and its memory; the next change opens another.
-    fn close_writer(&mut self) {
-        if let Some(writer) = self.writer.take()
-            && let Err(e) = writer.close()
-        {
-            tracing::warn!("closing the search index: {e:#}");
+    /// Ends writing in good order; what was not committed is read again.
+    fn let_go(&mut self) {
+        self.seen = None;
+        for mut track in self.current.take().into_iter().chain(self.beside.take()) {
+            if let Err(e) = track.close() {
+                tracing::warn!("closing the search index: {e:#}");
+            }
         }
     }
 
     /// Goes on where the index on disk stands, if it is sound and of this database; otherwise begins a new one.
     fn settle(&mut self, search: &Search, start: Position, head: i64) -> anyhow::Result<()> {
-        self.drop_writer();
-        let why = match self.sound(&start, head) {
+        self.let_go();
+        rebuild::tidy(&self.folder)?;
+        let track = match check::sound(&self.folder, &start, head) {
             Ok((opened, position)) => {
-                search.replace(opened);
                 search.set_followed(position.stamp.revision);
-                self.position = Some(position);
-                return Ok(());
+                Track::continued(Arc::new(opened), position, self.writer_bytes)
             }
-            Err(why) => why,
+            Err(why) => {
+                tracing::info!("building the search index anew: {why}");
+                search.set_followed(0);
+                let opened = Arc::new(Opened::create(&self.folder)?);
+                Track::begun(opened, start, head, self.writer_bytes)
+            }
         };
-        tracing::info!("building the search index anew: {why:#}");
-        search.replace(Opened::create(&self.folder)?);
-        search.set_followed(0);
-        self.position = Some(start);
-        self.nothing_before = Some(head);
+        search.replace(track.opened().clone());
+        self.current = Some(track);
         Ok(())
-    }
-
-    fn sound(&self, start: &Position, head: i64) -> anyhow::Result<(Opened, Position)> {
-        ensure!(self.folder.exists(), "there is none yet");
-        let opened = Opened::open(&self.folder)?;
-        let position = opened.position.clone().context("it was never finished")?;
-        ensure!(
-            position.source == start.source,
-            "it is of another database or version"
-        );
-        ensure!(
-            position.stamp.revision <= head,
-            "it is ahead of the database, which must be a restored backup"
-        );
-        opened.verify()?;
-        Ok((opened, position))
     }
 
     /// Whether the database turned out to be another one than the index follows.
     fn is_astray(&self, start: &Position, head: i64) -> bool {
-        self.position.as_ref().is_some_and(|position| {
+        self.current.as_ref().is_some_and(|track| {
+            let position = track.position();
             position.source != start.source || position.stamp.revision > head
         })
     }
 
-    fn report(&mut self, search: &Search, read: usize) {
-        if let Some(progress) = &mut self.catching_up {
-            progress.done += read as u64;
-            progress.total = progress.total.max(progress.done);
-            if progress.said.elapsed() >= SAY_EVERY {
-                progress.said = Instant::now();
-                tracing::info!(
-                    "search index: {} of {} torrents",
-                    progress.done,
-                    progress.total
-                );
+    /// Takes a batch into the index that answers.
+    fn take(&mut self, search: &Search, batch: &Batch, head: i64) -> anyhow::Result<()> {
+        let current = self.current.as_mut().context("no index to follow in")?;
+        current.take(batch)?;
+        search.set_progress(current.progress());
+        if batch.is_last {
+            current.finish_catching_up();
+            search.set_progress(None);
+            self.seen = Some(head);
+            search.set_followed(head);
+        }
+        Ok(())
+    }
+
+    /// Takes a batch into the index beside; exchanges the two after the last.
+    fn build(&mut self, search: &Search, batch: &Batch) -> anyhow::Result<Step> {
+        let beside = self.beside.as_mut().context("no index to build")?;
+        beside.take(batch)?;
+        if let Some((done, total)) = beside.progress() {
+            rebuild::report(&self.folder, done, total)?;
+        }
+        if !batch.is_last {
+            return Ok(Step::Rebuilding);
+        }
+        beside.finish_catching_up();
+        self.exchange(search)?;
+        Ok(Step::Done)
+    }
+
+    /// Begins the index that somebody asked for, or gives it up when nobody asks any more.
+    fn heed_requests(&mut self, start: Position, head: i64) -> anyhow::Result<()> {
+        match (rebuild::is_requested(&self.folder), &mut self.beside) {
+            (true, None) => {
+                tracing::info!("building a search index beside the one that answers");
+                let opened = Opened::create(&rebuild::beside(&self.folder))?;
+                let track = Track::begun(Arc::new(opened), start, head, self.writer_bytes);
+                self.beside = Some(track);
             }
-            search.set_progress(Some((progress.done, progress.total)));
+            (false, Some(track)) => {
+                tracing::info!("nobody asks for another search index any more");
+                track.close()?;
+                self.beside = None;
+                rebuild::tidy(&self.folder)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The new index takes the place of the old one, which answered until now.
+    fn exchange(&mut self, search: &Search) -> anyhow::Result<()> {
+        let Some(mut made) = self.beside.take() else {
+            return Ok(());
+        };
+        made.close()?;
+        // Whatever fails from here on, the folder is looked at again.
+        let seen = self.seen.take();
+        if let Some(mut replaced) = self.current.take() {
+            replaced.close()?;
+        }
+        rebuild::exchange(&self.folder)?;
+        let opened = Arc::new(Opened::open(&self.folder)?);
+        search.replace(opened.clone());
+        let position = made.position().clone();
+        self.current = Some(Track::continued(opened, position, self.writer_bytes));
+        self.seen = seen;
+        tracing::info!("the search index is a new one");
+        Ok(())
+    }
+
+    /// What asked for an index that cannot be built is told so: a disk that is full would only be filled again.
+    fn give_up(&mut self, why: &anyhow::Error) {
+        tracing::error!("the search index is not rebuilt: {why:#}");
+        if let Some(mut track) = self.beside.take()
+            && let Err(e) = track.close()
+        {
+            tracing::warn!("closing the index that was being built: {e:#}");
+        }
+        if let Err(e) = rebuild::refuse(&self.folder, why) {
+            tracing::warn!("leaving word of it: {e:#}");
+        }
+        if let Err(e) = rebuild::tidy(&self.folder) {
+            tracing::warn!("removing what was built of it: {e:#}");
         }
     }
 }
 
-/// One step: reads and writes one batch. Whether the index now holds everything that was committed when it began.
+/// One step: reads and writes one batch, of a new index only when the one that answers is up to date.
 ///
 /// Dropping the future loses nothing: the follower moves into the thread that writes and comes back with its position.
-pub async fn step(search: &std::sync::Arc<Search>) -> anyhow::Result<bool> {
+pub async fn step(search: &Arc<Search>) -> anyhow::Result<Step> {
     let mut follower = search.follower.clone().lock_owned().await;
     let (database_id, head) = queries::head(&mut search.db.read().await?).await?;
     let start = Position::start(&database_id);
     let suspect = search.take_suspicion();
-    if follower.position.is_none() || suspect || follower.is_astray(&start, head) {
-        let search = search.clone();
+    if follower.current.is_none() || suspect || follower.is_astray(&start, head) {
+        let (search, start) = (search.clone(), start.clone());
         follower = tokio::task::spawn_blocking(move || {
             follower.settle(&search, start, head)?;
             anyhow::Ok(follower)
@@ -266,46 +261,55 @@ pub async fn step(search: &std::sync::Arc<Search>) -> anyhow::Result<bool> {
     }
     if follower.seen == Some(head) {
         search.set_followed(head);
-        return Ok(true);
-    }
-    let after = follower
-        .position
-        .as_ref()
-        .context("following from an unknown position")?
-        .stamp;
-    let mut conn = search.db.read().await?;
-    search.set_categories(queries::categories(&mut conn).await?);
-    if follower.catching_up.is_none() {
-        let total = queries::count_after(&mut conn, after.revision).await?;
-        follower.catching_up = (total > BATCH).then(|| CatchingUp {
-            done: 0,
-            total: u64::try_from(total).unwrap_or(0),
-            said: Instant::now(),
+    } else {
+        let mut conn = search.db.read().await?;
+        search.set_categories(queries::categories(&mut conn).await?);
+        let current = follower.current.as_mut().context("no index to follow in")?;
+        let batch = current.read(&mut conn).await?;
+        drop(conn);
+        let search = search.clone();
+        let taken = tokio::task::spawn_blocking(move || {
+            let taken = follower.take(&search, &batch, head);
+            if taken.is_err() {
+                // The writer may be broken for good; the next step looks at what is on disk.
+                follower.let_go();
+            }
+            taken.map(|()| (follower, batch.is_last))
         });
+        let is_last;
+        (follower, is_last) = taken.await??;
+        if !is_last {
+            return Ok(Step::Behind);
+        }
     }
-    let batch = queries::changed_after(&mut conn, after, BATCH).await?;
-    drop(conn);
+    if follower.beside.is_none() && !rebuild::is_requested(&follower.folder) {
+        return Ok(Step::Done);
+    }
+    let heeded = tokio::task::spawn_blocking(move || {
+        let heeded = follower.heed_requests(start, head);
+        (follower, heeded)
+    });
+    let heeded_well;
+    (follower, heeded_well) = heeded.await?;
+    let batch = match (heeded_well, &mut follower.beside) {
+        (Err(e), _) => Err(e),
+        (Ok(()), None) => return Ok(Step::Done),
+        (Ok(()), Some(track)) => {
+            let mut conn = search.db.read().await?;
+            track.measure(&mut conn).await?;
+            Ok(track.read(&mut conn).await?)
+        }
+    };
     let search = search.clone();
     tokio::task::spawn_blocking(move || {
-        let taken = follower.take(&search, &batch);
-        match &taken {
-            Ok(()) => {
-                follower.report(&search, batch.entries.len());
-                if batch.is_last {
-                    if let Some(progress) = follower.catching_up.take() {
-                        tracing::info!("search index: complete, {} torrents read", progress.done);
-                        follower.close_writer();
-                        give_memory_back();
-                    }
-                    search.set_progress(None);
-                    follower.seen = Some(head);
-                    search.set_followed(head);
-                }
+        match batch.and_then(|batch| follower.build(&search, &batch)) {
+            Ok(step) => step,
+            Err(e) => {
+                follower.give_up(&e);
+                Step::Done
             }
-            // The writer may be broken for good; the next step looks at what is on disk.
-            Err(_) => follower.drop_writer(),
         }
-        taken.map(|()| batch.is_last)
     })
-    .await?
+    .await
+    .map_err(Into::into)
 }

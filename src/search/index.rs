@@ -13,8 +13,9 @@ use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use super::filter::Kind;
-use super::fold::{self, GramTokens, JoinedTokens, PartTokens};
+use super::fold;
 use super::follow::{Entry, Stamp};
+use super::tokens::{GramTokens, JoinedTokens, PartTokens};
 use crate::db::migrate;
 
 /// Raise it with every change of fields or folding: an index of another format is rebuilt.
@@ -220,6 +221,11 @@ impl Position {
         }
     }
 
+    /// The part of `source` that names the database.
+    pub fn database(&self) -> &str {
+        self.source.rsplit('/').next().unwrap_or_default()
+    }
+
     fn to_payload(&self) -> String {
         format!("{} {} {}", self.source, self.stamp.revision, self.stamp.id)
     }
@@ -317,13 +323,18 @@ impl Opened {
     /// Reads every file and compares it with its checksum.
     pub fn verify(&self) -> anyhow::Result<()> {
         let damaged = self.index.validate_checksum()?;
-        ensure!(damaged.is_empty(), "damaged: {damaged:?}");
+        let mut names: Vec<_> = damaged
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        names.sort_unstable();
+        ensure!(names.is_empty(), "{}", names.join(", "));
         Ok(())
     }
 }
 
 /// The least memory of a thread that writes.
-pub const LEAST_BYTES: usize = 15_000_000;
+const LEAST_BYTES: usize = 15_000_000;
 
 /// Writes what the follower reads. Nothing is seen, nor survives, before a commit.
 pub struct Writer {

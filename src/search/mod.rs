@@ -13,13 +13,17 @@ mod follow;
 mod index;
 pub mod language;
 mod names;
+mod notice;
 mod numbers;
 mod page;
 pub mod queries;
 mod query;
+pub mod rebuild;
 mod remembered;
 pub mod rule;
 mod spelling;
+mod tokens;
+mod track;
 mod walk;
 mod words;
 
@@ -35,7 +39,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-pub use check::{Checked, Fault};
+pub use check::{Checked, Fault, Looking, Unusable, look};
 pub use filter::{Cursor, Facets, Filter, Found, Kind, Notice, Sort, SortKey, Who};
 pub use numbers::{Numbers, Swarm};
 pub use page::MAX_LIMIT;
@@ -44,7 +48,7 @@ use crate::config;
 use crate::counters::Counter;
 use crate::db::Db;
 use crate::ids::CategoryId;
-use follow::Follower;
+use follow::{Follower, Step};
 use index::Opened;
 use numbers::Refresh;
 use remembered::Remembered;
@@ -97,6 +101,7 @@ impl Search {
     /// An index that cannot be opened is empty until then.
     pub fn open(data_dir: &Path, db: Db, config: &config::Search) -> anyhow::Result<Arc<Self>> {
         let folder = index::folder(data_dir);
+        rebuild::tidy(&folder)?;
         let opened = match Opened::open(&folder) {
             Ok(opened) => opened,
             // The follower finds out again and says why.
@@ -196,13 +201,13 @@ impl Search {
 
     /// Follows everything committed so far; when it returns, it can be found.
     pub async fn refresh_now(self: &Arc<Self>) -> anyhow::Result<()> {
-        while !follow::step(self).await? {}
+        while follow::step(self).await? == Step::Behind {}
         self.refresh_numbers().await
     }
 
     /// Compares the index with the database.
     pub async fn check(&self) -> anyhow::Result<Checked> {
-        check::check(self).await
+        check::compare(self.opened(), &self.db, &|_| ()).await
     }
 
     async fn follow_catalogue(self: &Arc<Self>, mut stop: watch::Receiver<bool>) {
@@ -210,8 +215,8 @@ impl Search {
         while !*stop.borrow() {
             commits.mark_unchanged();
             let failed = match follow::step(self).await {
-                Ok(true) => false,
-                Ok(false) => continue,
+                Ok(Step::Done) => false,
+                Ok(Step::Behind | Step::Rebuilding) => continue,
                 Err(e) => {
                     self.failures.add_one();
                     tracing::warn!("the search index does not follow the catalogue: {e:#}");
@@ -254,8 +259,8 @@ impl Search {
         self.opened.read().clone()
     }
 
-    fn replace(&self, opened: Opened) {
-        *self.opened.write() = Arc::new(opened);
+    fn replace(&self, opened: Arc<Opened>) {
+        *self.opened.write() = opened;
     }
 
     fn tree(&self) -> Arc<Tree> {

@@ -505,7 +505,7 @@ fn filled(changes: &[(Entry, bool)], swarms: &[(i64, u32)]) -> (std::sync::Arc<S
     writer.commit(&position).unwrap();
     writer.close().unwrap();
     opened.reader.reload().unwrap();
-    search.replace(opened);
+    search.replace(opened.into());
     for (id, n) in swarms {
         let swarm = Swarm {
             seeders: *n,

@@ -12,6 +12,7 @@ use super::asked::{Asked, Chip, FormView};
 use super::help::{self, Example};
 use super::listing::{self, Link, RowView};
 use super::nothing::{self, Nothing};
+use super::pager::{self, Pager};
 use super::tools::Tools;
 use super::{queries, url};
 use crate::accounts::{self, UserName, Viewer};
@@ -36,14 +37,6 @@ pub struct Column {
     url: String,
     active: bool,
     direction: &'static str,
-}
-
-#[derive(Serialize)]
-struct Pager {
-    first_url: Option<String>,
-    previous_url: Option<String>,
-    next_url: Option<String>,
-    page_text: String,
 }
 
 #[derive(Serialize)]
@@ -189,7 +182,7 @@ pub async fn list(viewer: &Viewer) -> Result<Listed> {
         examples: help::examples(),
         member,
         nothing,
-        pager: pager(&asked, &found, rows.len()),
+        pager: pager::of(&asked, &found, rows.len(), ROWS),
         facets: facets(&asked, categories, &tag_names, &found),
         tools: Tools::of(viewer, &asked),
         rows,
@@ -310,26 +303,6 @@ fn facets(
         categories: category_facets(asked, categories, found),
         tags: found.facets.tags.iter().filter_map(tag).collect(),
         kinds: found.facets.kinds.iter().map(kind).collect(),
-    }
-}
-
-fn pager(asked: &Asked, found: &Found, shown: usize) -> Pager {
-    let first = i64::try_from(found.position)
-        .unwrap_or(i64::MAX)
-        .saturating_add(1);
-    let last = first
-        .saturating_add(i64::try_from(shown).unwrap_or(0))
-        .saturating_sub(1);
-    let paged = found.previous.is_some() || found.next.is_some();
-    Pager {
-        first_url: (found.position > ROWS as u64).then(|| asked.at(None)),
-        previous_url: found.previous.as_ref().map(|cursor| asked.at(Some(cursor))),
-        next_url: found.next.as_ref().map(|cursor| asked.at(Some(cursor))),
-        page_text: if paged {
-            format!("{} to {}", number(first), number(last))
-        } else {
-            String::new()
-        },
     }
 }
 

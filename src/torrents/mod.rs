@@ -13,6 +13,7 @@ pub mod fields;
 mod help;
 pub mod listing;
 mod nothing;
+mod pager;
 pub mod publish;
 pub mod queries;
 pub mod show;

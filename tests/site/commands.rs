@@ -12,20 +12,20 @@ use seedbank::web::pager::Seek;
 
 use crate::harness::{PASSWORD, run_bare};
 
-struct Ended {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl Ended {
-    fn well(self) -> String {
+    pub fn well(self) -> String {
         assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
         self.stdout
     }
 
     /// It failed, saying `words`, and without a panic.
-    fn refused(self, words: &str) {
+    pub fn refused(self, words: &str) {
         assert_eq!(self.code, 1, "{}{}", self.stdout, self.stderr);
         assert!(
             self.stderr.contains(words),
@@ -35,7 +35,7 @@ impl Ended {
     }
 }
 
-async fn seedbank(
+pub async fn seedbank(
     directory: &Path,
     environment: &[(&'static str, String)],
     arguments: &[&str],

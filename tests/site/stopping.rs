@@ -14,9 +14,9 @@ use crate::harness::database::{self, Backend};
 use crate::harness::run_bare;
 
 /// A started `seedbank`, killed when the test is over.
-struct Program {
+pub struct Program {
     child: Child,
-    site: SocketAddr,
+    pub site: SocketAddr,
     metrics: SocketAddr,
 }
 
@@ -63,7 +63,7 @@ fn within_seconds(what: &str, so: impl Fn() -> bool) {
 }
 
 impl Program {
-    fn start(directory: &Path, settings: &[(&str, String)]) -> Self {
+    pub fn start(directory: &Path, settings: &[(&str, String)]) -> Self {
         let mut child = command(directory, settings).spawn().unwrap();
         let (said, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().unwrap());
@@ -82,14 +82,14 @@ impl Program {
         }
     }
 
-    fn signal(&self, signal: libc::c_int) {
+    pub fn signal(&self, signal: libc::c_int) {
         let pid = libc::pid_t::try_from(self.child.id()).unwrap();
         // SAFETY: kill takes two numbers; the child is ours and not waited for yet.
         assert_eq!(unsafe { libc::kill(pid, signal) }, 0);
     }
 
     /// The exit code, and how long it took from here.
-    fn ended(&mut self) -> (Option<i32>, Duration) {
+    pub fn ended(&mut self) -> (Option<i32>, Duration) {
         let from = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -281,6 +281,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
         #[test]
         fn anything_can_be_read_and_printed(text in "\\PC{0,80}") {
             printing_is_reversible(&text)?;

@@ -310,6 +310,16 @@ impl Asked {
         asked.url()
     }
 
+    /// The same listing from a page's beginning, by its number.
+    pub fn at_page(&self, page: usize) -> String {
+        let first = self.at(None);
+        match page {
+            0 | 1 => first,
+            _ if first.contains('?') => format!("{first}&p={page}"),
+            _ => format!("{first}?p={page}"),
+        }
+    }
+
     /// The listing without what must hold in these places of the question.
     pub fn without(&self, places: &[usize]) -> String {
         self.kept(places).url()

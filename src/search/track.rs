@@ -1,0 +1,173 @@
+//! An index that is being written, and how far into the catalogue's history it has come.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::follow::Batch;
+use super::index::{Opened, Position, Writer};
+use super::queries;
+use crate::db::Conn;
+
+/// Rows read at once.
+const BATCH: i64 = 1_000;
+/// A long catching up commits now and then: what is found grows, and a kill costs no more than this.
+const COMMIT_EVERY: usize = 100_000;
+/// So many times the memory is used for a whole index.
+const WHOLE: usize = 5;
+const SAY_EVERY: Duration = Duration::from_secs(3);
+
+pub struct Track {
+    opened: Arc<Opened>,
+    writer_bytes: usize,
+    writer: Option<Writer>,
+    /// Up to where entries were handed to the writer.
+    position: Position,
+    /// While an index is built from nothing: entries up to this revision cannot be in it yet.
+    nothing_before: Option<i64>,
+    uncommitted: usize,
+    catching_up: Option<CatchingUp>,
+}
+
+struct CatchingUp {
+    done: u64,
+    total: u64,
+    said: Instant,
+}
+
+impl Track {
+    /// Goes on in an index that holds everything up to `position`.
+    pub fn continued(opened: Arc<Opened>, position: Position, writer_bytes: usize) -> Self {
+        Self {
+            opened,
+            writer_bytes,
+            writer: None,
+            position,
+            nothing_before: None,
+            uncommitted: 0,
+            catching_up: None,
+        }
+    }
+
+    /// Begins with an empty index, while the catalogue is at revision `head`.
+    pub fn begun(opened: Arc<Opened>, start: Position, head: i64, writer_bytes: usize) -> Self {
+        Self {
+            nothing_before: Some(head),
+            ..Self::continued(opened, start, writer_bytes)
+        }
+    }
+
+    pub fn opened(&self) -> &Arc<Opened> {
+        &self.opened
+    }
+
+    pub fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// (done, total) while there is much to catch up with.
+    pub fn progress(&self) -> Option<(u64, u64)> {
+        self.catching_up.as_ref().map(|p| (p.done, p.total))
+    }
+
+    /// Counts what is to be caught up with, unless it was counted.
+    pub async fn measure(&mut self, conn: &mut Conn) -> Result<(), sqlx::Error> {
+        if self.catching_up.is_none() {
+            let total = queries::count_after(conn, self.position.stamp.revision).await?;
+            self.catching_up = Some(CatchingUp {
+                done: 0,
+                total: u64::try_from(total).unwrap_or(0),
+                said: Instant::now(),
+            });
+        }
+        Ok(())
+    }
+
+    /// What comes next. A single batch is not worth being counted.
+    pub async fn read(&mut self, conn: &mut Conn) -> Result<Batch, sqlx::Error> {
+        let batch = queries::changed_after(conn, self.position.stamp, BATCH).await?;
+        if !batch.is_last {
+            self.measure(conn).await?;
+        }
+        Ok(batch)
+    }
+
+    /// Hands entries to the writer; commits when they are the last or many are waiting.
+    pub fn take(&mut self, batch: &Batch) -> anyhow::Result<()> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let (opened, bytes) = (&self.opened, self.writer_bytes);
+                none.insert(match self.nothing_before {
+                    Some(_) => Writer::open_wide(opened, bytes * WHOLE)?,
+                    None => Writer::open(opened, bytes)?,
+                })
+            }
+        };
+        for entry in &batch.entries {
+            let is_new = self
+                .nothing_before
+                .is_some_and(|revision| entry.stamp.revision <= revision);
+            if !is_new {
+                writer.remove(entry);
+            }
+            if !entry.is_deleted() {
+                writer.add(entry)?;
+            }
+            self.position.stamp = entry.stamp;
+        }
+        self.uncommitted += batch.entries.len();
+        // An index that was just begun is committed even if empty: that says whose it is.
+        let begun = self.nothing_before.is_some();
+        if self.uncommitted >= COMMIT_EVERY || batch.is_last && (begun || self.uncommitted > 0) {
+            writer.commit(&self.position)?;
+            self.opened.reader.reload()?;
+            self.uncommitted = 0;
+        }
+        if batch.is_last {
+            self.nothing_before = None;
+        }
+        self.report(batch.entries.len());
+        Ok(())
+    }
+
+    /// Gives back what a long catching up took.
+    pub fn finish_catching_up(&mut self) {
+        if let Some(progress) = self.catching_up.take() {
+            tracing::info!("search index: complete, {} torrents read", progress.done);
+            if let Err(e) = self.close() {
+                tracing::warn!("closing the search index: {e:#}");
+            }
+            give_memory_back();
+        }
+    }
+
+    /// Lets go of the writer and its memory in good order; what comes next opens another.
+    pub fn close(&mut self) -> anyhow::Result<()> {
+        self.writer.take().map_or(Ok(()), Writer::close)
+    }
+
+    fn report(&mut self, read: usize) {
+        if let Some(progress) = &mut self.catching_up {
+            progress.done += read as u64;
+            progress.total = progress.total.max(progress.done);
+            if progress.said.elapsed() >= SAY_EVERY {
+                progress.said = Instant::now();
+                tracing::info!(
+                    "search index: {} of {} torrents",
+                    progress.done,
+                    progress.total
+                );
+            }
+        }
+    }
+}
+
+/// A long catching up leaves a hundred megabytes of freed memory in the allocator's arenas, which glibc keeps for
+/// itself until it is asked.
+fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim takes no pointer and may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
