@@ -67,7 +67,7 @@ fn around(position: usize, total: usize, rows: usize) -> Vec<(usize, bool, bool)
         return Vec::new();
     }
     let here = position / rows + 1;
-    let between = position % rows != 0;
+    let between = !position.is_multiple_of(rows);
     let nearest = here.min(last);
     let from = nearest.saturating_sub(AROUND);
     let to = nearest + AROUND + usize::from(between);
