@@ -181,6 +181,10 @@ impl Follower {
             return Ok(Step::Rebuilding);
         }
         beside.finish_catching_up();
+        if !beside.look_after_merge()? {
+            // The old one answers and follows meanwhile, and is asked about again in a second.
+            return Ok(Step::Done);
+        }
         self.exchange(search)?;
         Ok(Step::Done)
     }
@@ -261,6 +265,9 @@ pub async fn step(search: &Arc<Search>) -> anyhow::Result<Step> {
     }
     if follower.seen == Some(head) {
         search.set_followed(head);
+        if let Some(current) = &mut follower.current {
+            current.look_after_merge()?;
+        }
     } else {
         let mut conn = search.db.read().await?;
         search.set_categories(queries::categories(&mut conn).await?);
@@ -296,7 +303,9 @@ pub async fn step(search: &Arc<Search>) -> anyhow::Result<Step> {
         (Ok(()), None) => return Ok(Step::Done),
         (Ok(()), Some(track)) => {
             let mut conn = search.db.read().await?;
-            track.measure(&mut conn).await?;
+            if !track.is_merging() {
+                track.measure(&mut conn).await?;
+            }
             Ok(track.read(&mut conn).await?)
         }
     };

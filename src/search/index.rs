@@ -2,15 +2,17 @@
 //! stands. It is derived from the database: what cannot be read, or belongs to another database, is built anew.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, ensure};
+use tantivy::index::SegmentMeta;
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, NumericOptions, Schema, SchemaBuilder,
     TextFieldIndexing, TextOptions,
 };
 use tantivy::tokenizer::TextAnalyzer;
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
+use tantivy::{FutureResult, Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use super::filter::Kind;
 use super::fold;
@@ -333,6 +335,9 @@ impl Opened {
     }
 }
 
+/// Segments on their way to be one.
+pub type Merge = Pin<Box<FutureResult<Option<SegmentMeta>>>>;
+
 /// The least memory of a thread that writes.
 const LEAST_BYTES: usize = 15_000_000;
 
@@ -354,7 +359,17 @@ impl Writer {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // Less than this for one is refused.
         let threads = threads.clamp(1, 4).min((bytes / LEAST_BYTES).max(1));
-        Self::with(opened, threads, bytes / threads)
+        let writer = Self::with(opened, threads, bytes / threads)?;
+        // Each is merged once, when all are there.
+        let none = tantivy::merge_policy::NoMergePolicy;
+        writer.writer.set_merge_policy(Box::new(none));
+        Ok(writer)
+    }
+
+    /// Begins to make one segment of all; it can be read after the next reload.
+    pub fn merge_all(&mut self, opened: &Opened) -> anyhow::Result<Option<Merge>> {
+        let segments = opened.index.searchable_segment_ids()?;
+        Ok((segments.len() > 1).then(|| Box::pin(self.writer.merge(&segments))))
     }
 
     fn with(opened: &Opened, threads: usize, bytes: usize) -> anyhow::Result<Self> {

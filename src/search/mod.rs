@@ -6,6 +6,7 @@
 //! keeps it up to date, `query` and `walk` answer, `page` puts the answer together.
 
 mod check;
+mod dense;
 mod except;
 mod filter;
 pub mod fold;
@@ -150,6 +151,18 @@ impl Search {
             self.suspect.store(true, Ordering::Relaxed);
         }
         found
+    }
+
+    /// The same where it is known already, and takes no time.
+    pub fn known_page(
+        &self,
+        who: Who,
+        filter: &Filter,
+        sort: Sort,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> Option<Found> {
+        page::known_page(self, who, filter, sort, cursor, limit)
     }
 
     /// Where to go on behind the first `places` of a listing, at most some thousand; `None` if there are not that many.

@@ -27,37 +27,41 @@ pub fn page(
     cursor: Option<&Cursor>,
     limit: usize,
 ) -> anyhow::Result<Found> {
-    let mut notices = Vec::new();
-    let question = Question::new(filter, who);
-    let sort = fitting(sort, &question);
-    let bound = cursor.and_then(|cursor| {
-        let bound = cursor.read(sort);
-        if bound.is_none() {
-            notices.push(Notice::Cursor);
-        }
-        bound
-    });
     let now = Now::of(search);
-    let asked = Asked {
-        search,
-        now: &now,
-        question,
-        sort,
-        limit: limit.clamp(1, MAX_LIMIT),
-    };
+    let (asked, bound, notices) = Asked::of(search, &now, who, filter, sort, cursor, limit);
     let (mut page, facets) = asked.answer(bound.as_ref())?;
     if page.places.is_empty() && page.total > 0 {
         // What the cursor pointed into is gone; the end that is nearest is better than nothing.
         let end = match bound {
-            Some((Direction::After, _)) => Some((Direction::Before, Place::end(sort))),
+            Some((Direction::After, _)) => Some((Direction::Before, Place::end(asked.sort))),
             _ => None,
         };
         page = asked.answer(end.as_ref())?.0;
     }
+    Ok(found(asked.sort, &page, facets, notices))
+}
+
+/// The page if nothing has to be walked for it.
+pub fn known_page(
+    search: &Search,
+    who: Who,
+    filter: &Filter,
+    sort: Sort,
+    cursor: Option<&Cursor>,
+    limit: usize,
+) -> Option<Found> {
+    let now = Now::of(search);
+    let (asked, bound, notices) = Asked::of(search, &now, who, filter, sort, cursor, limit);
+    let (listing, facets) = asked.remembered()?;
+    let page = asked.page_of(&listing, bound.as_ref())?;
+    (!page.places.is_empty()).then(|| found(asked.sort, &page, facets, notices))
+}
+
+fn found(sort: Sort, page: &Page, facets: Facets, notices: Vec<Notice>) -> Found {
     let first = page.places.first().filter(|_| page.position > 0);
     let after = page.position + page.places.len() as u64;
     let last = page.places.last().filter(|_| after < page.total);
-    Ok(Found {
+    Found {
         previous: first.map(|place| Cursor::at(sort, Direction::Before, place)),
         next: last.map(|place| Cursor::at(sort, Direction::After, place)),
         ids: page
@@ -69,7 +73,7 @@ pub fn page(
         position: page.position,
         facets,
         notices,
-    })
+    }
 }
 
 /// The cursor that leads behind the first `places` of a listing; `None` if there are not that many.
@@ -170,35 +174,80 @@ struct Page {
     position: u64,
 }
 
-impl Asked<'_> {
-    fn answer(&self, bound: Option<&(Direction, Place)>) -> anyhow::Result<(Page, Facets)> {
+type Bound = Option<(Direction, Place)>;
+
+impl<'s> Asked<'s> {
+    fn of(
+        search: &'s Search,
+        now: &'s Now,
+        who: Who,
+        filter: &Filter,
+        sort: Sort,
+        cursor: Option<&Cursor>,
+        limit: usize,
+    ) -> (Self, Bound, Vec<Notice>) {
+        let mut notices = Vec::new();
+        let question = Question::new(filter, who);
+        let sort = fitting(sort, &question);
+        let bound = cursor.and_then(|cursor| {
+            let bound = cursor.read(sort);
+            if bound.is_none() {
+                notices.push(Notice::Cursor);
+            }
+            bound
+        });
+        let limit = limit.clamp(1, MAX_LIMIT);
+        let asked = Self {
+            search,
+            now,
+            question,
+            sort,
+            limit,
+        };
+        (asked, bound, notices)
+    }
+
+    /// Whether it may be remembered at all.
+    fn is_worth_it(&self) -> bool {
+        let torrents = self.now.searcher.num_docs();
+        self.question.is_wordless() && self.search.remembered.is_worth_it(torrents)
+    }
+
+    fn remembered(&self) -> Option<(Arc<Listing>, Facets)> {
+        if !self.is_worth_it() {
+            return None;
+        }
         let remembered = &self.search.remembered;
         let generation = self.now.generation;
-        let torrents = self.now.searcher.num_docs();
-        if !self.question.is_wordless() || !remembered.is_worth_it(torrents) {
+        let listing = remembered.listing(&self.question, self.sort, generation)?;
+        Some((listing, remembered.facets(&self.question, generation)?))
+    }
+
+    fn page_of(&self, listing: &Listing, bound: Option<&(Direction, Place)>) -> Option<Page> {
+        let (places, position) = listing.page(self.sort, bound, self.limit)?;
+        Some(Page {
+            places: places.to_vec(),
+            total: listing.total,
+            position,
+        })
+    }
+
+    fn answer(&self, bound: Option<&(Direction, Place)>) -> anyhow::Result<(Page, Facets)> {
+        if !self.is_worth_it() {
             return self.walked(bound);
         }
-        let listing = || remembered.listing(&self.question, self.sort, generation);
-        let facets = || remembered.facets(&self.question, generation);
-        let (listing, facets) = match (listing(), facets()) {
-            (Some(listing), Some(facets)) => (listing, facets),
-            _ => {
-                let _turn = remembered.turn();
-                match (listing(), facets()) {
-                    (Some(listing), Some(facets)) => (listing, facets),
-                    _ => self.make_listing()?,
+        let (listing, facets) = match self.remembered() {
+            Some(known) => known,
+            None => {
+                let _turn = self.search.remembered.turn();
+                match self.remembered() {
+                    Some(known) => known,
+                    None => self.make_listing()?,
                 }
             }
         };
-        match listing.page(self.sort, bound, self.limit) {
-            Some((places, position)) => Ok((
-                Page {
-                    places: places.to_vec(),
-                    total: listing.total,
-                    position,
-                },
-                facets,
-            )),
+        match self.page_of(&listing, bound) {
+            Some(page) => Ok((page, facets)),
             None => self.walked(bound),
         }
     }

@@ -10,6 +10,7 @@ use tantivy::query::{
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, Searcher, SegmentReader, Term as IndexTerm};
 
+use super::dense::any_of;
 use super::except::Except;
 use super::filter::Who;
 use super::fold;
@@ -128,7 +129,7 @@ impl<'i> Builder<'i> {
         }
         Hits {
             with: all(with),
-            without: (!without.is_empty()).then(|| any(without)),
+            without: (!without.is_empty()).then(|| any_of(without)),
             checks,
         }
     }
@@ -138,7 +139,9 @@ impl<'i> Builder<'i> {
     pub fn levels(&self, question: &Question) -> Vec<Box<dyn Query>> {
         let narrowed = |places| {
             let rules = question.all.iter().filter(|rule| rule.has_words());
-            all(rules.map(|rule| self.query(rule, places)).collect())
+            any_of(vec![all(rules
+                .map(|rule| self.query(rule, places))
+                .collect())])
         };
         let mut levels: Vec<_> = (1..PLACES).rev().map(narrowed).collect();
         let keys = title_keys(&question.all);
@@ -214,11 +217,13 @@ impl<'i> Builder<'i> {
             };
         }
         let texts = [fields.title, fields.name, fields.labels, fields.files];
-        any(texts
-            .into_iter()
-            .take(places)
-            .flat_map(|place| ways(place, term))
-            .collect())
+        any_of(
+            texts
+                .into_iter()
+                .take(places)
+                .flat_map(|place| ways(place, term))
+                .collect(),
+        )
     }
 
     fn flag(&self, flag: Flag) -> Box<dyn Query> {

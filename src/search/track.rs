@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+
 use super::follow::Batch;
-use super::index::{Opened, Position, Writer};
+use super::index::{Merge, Opened, Position, Writer};
 use super::queries;
 use crate::db::Conn;
 
@@ -26,6 +28,8 @@ pub struct Track {
     nothing_before: Option<i64>,
     uncommitted: usize,
     catching_up: Option<CatchingUp>,
+    /// A whole index was written, and becomes one segment.
+    merging: Option<Merge>,
 }
 
 struct CatchingUp {
@@ -45,6 +49,7 @@ impl Track {
             nothing_before: None,
             uncommitted: 0,
             catching_up: None,
+            merging: None,
         }
     }
 
@@ -123,22 +128,51 @@ impl Track {
             self.opened.reader.reload()?;
             self.uncommitted = 0;
         }
-        if batch.is_last {
-            self.nothing_before = None;
+        if batch.is_last && self.nothing_before.take().is_some() {
+            self.merging = writer.merge_all(&self.opened)?;
         }
         self.report(batch.entries.len());
         Ok(())
     }
 
-    /// Gives back what a long catching up took.
+    /// Everything can be found. Gives back what a long catching up took, unless something is merged yet.
     pub fn finish_catching_up(&mut self) {
         if let Some(progress) = self.catching_up.take() {
             tracing::info!("search index: complete, {} torrents read", progress.done);
-            if let Err(e) = self.close() {
-                tracing::warn!("closing the search index: {e:#}");
+            if self.merging.is_none() {
+                self.rest();
             }
-            give_memory_back();
         }
+    }
+
+    pub fn is_merging(&self) -> bool {
+        self.merging.is_some()
+    }
+
+    /// Looks after the merge that began with the last batch of a whole index; whether it is over, or was never needed.
+    pub fn look_after_merge(&mut self) -> anyhow::Result<bool> {
+        let Some(merge) = &mut self.merging else {
+            return Ok(true);
+        };
+        let Some(merged) = merge.as_mut().now_or_never() else {
+            return Ok(false);
+        };
+        self.merging = None;
+        match merged {
+            Ok(_) => tracing::info!("search index: one segment"),
+            // Only slower without.
+            Err(e) => tracing::warn!("merging the search index: {e:#}"),
+        }
+        self.opened.reader.reload()?;
+        self.rest();
+        Ok(true)
+    }
+
+    fn rest(&mut self) {
+        if let Err(e) = self.close() {
+            tracing::warn!("closing the search index: {e:#}");
+        }
+        give_memory_back();
     }
 
     /// Lets go of the writer and its memory in good order; what comes next opens another.

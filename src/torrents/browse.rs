@@ -214,6 +214,12 @@ async fn search(viewer: &Viewer, mut asked: Asked) -> Result<(Asked, Found, Opti
         .map_or(Who::Guest, |user| Who::of(user.id, user.role));
     let search = viewer.app.search.clone();
     let now = viewer.app.clock.now();
+    if asked.page.is_none_or(|page| page < 2) {
+        let (filter, cursor) = (asked.filter(now), asked.cursor.as_ref());
+        if let Some(found) = search.known_page(who, &filter, asked.sort, cursor, ROWS) {
+            return Ok((asked, found, None));
+        }
+    }
     let answer = web::block(move || -> anyhow::Result<_> {
         let (filter, sort) = (asked.filter(now), asked.sort);
         if let Some(page) = asked.page.filter(|page| *page > 1) {
