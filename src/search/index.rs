@@ -448,6 +448,52 @@ mod tests {
         text.join(" ")
     }
 
+    fn entry(id: i64, title: &str) -> Entry {
+        Entry {
+            stamp: Stamp { revision: id, id },
+            state: PUBLISHED.to_owned(),
+            title: title.to_owned(),
+            name: title.to_owned(),
+            category: CategoryId(1),
+            owner: UserId(1),
+            owner_name: "ann".to_owned(),
+            anonymous: false,
+            private: false,
+            kind: Kind::V1,
+            has_web_seeds: false,
+            has_description: false,
+            size: 1,
+            created_at: Timestamp(id),
+            tags: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// What is written meanwhile is found beside the one segment that the others became.
+    #[test]
+    fn a_whole_index_becomes_one_segment_and_is_written_on() {
+        let opened = Opened::empty().unwrap();
+        let mut writer = Writer::open_wide(&opened, 75_000_000).unwrap();
+        let position = Position::start(b"x");
+        for id in 1..=4 {
+            writer.add(&entry(id, "Title")).unwrap();
+            writer.commit(&position).unwrap();
+        }
+        assert_eq!(opened.index.searchable_segment_ids().unwrap().len(), 4);
+        let merge = writer.merge_all(&opened).unwrap().unwrap();
+        writer.remove(&entry(2, "Title"));
+        writer.add(&entry(2, "Renamed")).unwrap();
+        writer.commit(&position).unwrap();
+        writer.close().unwrap();
+        drop(merge);
+        opened.reader.reload().unwrap();
+        let searcher = opened.reader.searcher();
+        assert_eq!(searcher.segment_readers().len(), 2);
+        assert_eq!(searcher.num_docs(), 4);
+        let renamed = Term::from_field_text(opened.fields.title.parts, "renamed");
+        assert_eq!(searcher.doc_freq(&renamed).unwrap(), 1);
+    }
+
     /// What finding inside words costs, so that it is known when it changes. Prints the bytes of each field.
     #[test]
     fn pieces_of_words_take_less_than_half_of_the_index() {

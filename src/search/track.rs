@@ -16,6 +16,8 @@ const BATCH: i64 = 1_000;
 const COMMIT_EVERY: usize = 100_000;
 /// So many times the memory is used for a whole index.
 const WHOLE: usize = 5;
+/// Segments of a smaller index than this are few, and merged as it grows.
+const MERGED_FROM: u64 = 20_000;
 const SAY_EVERY: Duration = Duration::from_secs(3);
 
 pub struct Track {
@@ -128,7 +130,10 @@ impl Track {
             self.opened.reader.reload()?;
             self.uncommitted = 0;
         }
-        if batch.is_last && self.nothing_before.take().is_some() {
+        if batch.is_last
+            && self.nothing_before.take().is_some()
+            && self.opened.reader.searcher().num_docs() >= MERGED_FROM
+        {
             self.merging = writer.merge_all(&self.opened)?;
         }
         self.report(batch.entries.len());
