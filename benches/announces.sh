@@ -66,7 +66,7 @@ catalogue "$data" "$torrents" "$members"
 run=$(mktemp -d "$target/announces/run.XXXXXX")
 run=$(realpath "$run")
 cp -r "$data/seedbank" "$run/seedbank"
-sqlite3 "$run/seedbank/seedbank.db" "select lower(hex(infohash_v1)) from torrents" >"$run/hex"
+sqlite3 "$run/seedbank/seedbank.db" "select lower(hex($on_the_wire)) from torrents" >"$run/hex"
 sed 's/../%&/g' "$run/hex" >"$run/hashes"
 sqlite3 "$run/seedbank/seedbank.db" "select passkey from users" >"$run/keys"
 [ "$(wc -l <"$run/hashes")" = "$torrents" ] && [ "$(wc -l <"$run/keys")" = "$members" ]
@@ -109,7 +109,7 @@ create table whitelist (id integer primary key autoincrement, info_hash text not
 create table keys (id integer primary key autoincrement, key text not null unique, valid_until integer);
 create table torrents (id integer primary key autoincrement, info_hash text not null unique, completed integer default 0 not null);
 attach '$run/seedbank/seedbank.db' as site;
-insert into whitelist (info_hash) select lower(hex(infohash_v1)) from site.torrents;
+insert into whitelist (info_hash) select lower(hex($on_the_wire)) from site.torrents;
 insert into keys (key) select passkey from site.users;
 SQL
 TORRUST_TRACKER_CONFIG_TOML_PATH=$run/tracker.toml "${trackers[@]}" "$torrust" >"$run/torrust.log" 2>&1 &

@@ -29,6 +29,9 @@ needed() {
     done
 }
 
+# How clients name a torrent: by its v1 hash, or by what fits of its v2 hash.
+on_the_wire="substr(coalesce(infohash_v1, infohash_v2), 1, 20)"
+
 # catalogue DIRECTORY TORRENTS MEMBERS: makes DIRECTORY/seedbank once.
 catalogue() {
     [ ! -e "$1/complete" ] || return 0

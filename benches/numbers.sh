@@ -48,8 +48,9 @@ run=$(mktemp -d "$target/numbers/run.XXXXXX")
 run=$(realpath "$run")
 cp -r "$data/seedbank" "$run/seedbank"
 database=$run/seedbank/seedbank.db
-sqlite3 "$database" "update settings set who_may_look = 'everyone'"
-sqlite3 "$database" "select lower(hex(infohash_v1)) from torrents order by id" | sed 's/../%&/g' >"$run/hashes"
+# The catalogue comes with numbers; here they are the companion's.
+sqlite3 "$database" "update settings set who_may_look = 'everyone'; delete from swarms"
+sqlite3 "$database" "select lower(hex($on_the_wire)) from torrents order by id" | sed 's/../%&/g' >"$run/hashes"
 sqlite3 "$database" "select id from torrents" | shuf -n 2000 --random-source="$run/hashes" >"$run/ids"
 
 site_port=$(free_port) tracker_port=$(free_port) api_port=$(free_port) health_port=$(free_port)
