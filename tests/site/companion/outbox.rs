@@ -135,7 +135,13 @@ together! {
     async fn what_comes_late_does_not_win(site: Site) {
         let category = set_up(&site).await;
         let stub = TorrustStub::start(CLOSED).await;
-        site.reconfigure(uses_stub(&stub)).await;
+        let uses = uses_stub(&stub);
+        site.reconfigure(|config| {
+            uses(config);
+            // Questions that are not answered in time would keep the deletion from being tried at all.
+            config.tracker.check_every_s = 60;
+        })
+        .await;
         let [ann, bob] = members(&site).await;
         let file = file("again", Kind::V1);
         let hash = hash_of(&file);
