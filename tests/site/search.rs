@@ -15,7 +15,7 @@ use seedbank::search::rule::Rule;
 use seedbank::search::{Filter, Found, Kind, Search, Sort, SortKey, Swarm, Who};
 use seedbank::{config, exec, on};
 
-use crate::harness::START;
+use crate::harness::{PATIENCE, START};
 
 struct Torrent<'t> {
     title: &'t str,
@@ -224,7 +224,7 @@ both! {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             };
-            tokio::time::timeout(Duration::from_secs(10), seen).await.unwrap();
+            tokio::time::timeout(PATIENCE, seen).await.unwrap();
         }
     }
 
@@ -503,7 +503,7 @@ both! {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(3), seen).await.unwrap();
+        tokio::time::timeout(PATIENCE, seen).await.unwrap();
         stop.send(true).unwrap();
         running.await.unwrap();
         // A stopped one has let go of its folder.

@@ -17,7 +17,7 @@ use crate::commands::seedbank;
 use crate::harness::database::{self, Backend};
 use crate::harness::multipart::BOUNDARY;
 use crate::harness::torrents::{id_in, small};
-use crate::harness::{Browser, Multipart, PASSWORD, run_bare};
+use crate::harness::{Browser, Multipart, PASSWORD, PATIENCE, run_bare};
 use crate::stopping::Program;
 
 const KILLS: usize = 12;
@@ -113,7 +113,7 @@ async fn is_sound_soon(directory: &Path, environment: &[(&'static str, String)])
             return;
         }
         let so_far = format!("{}{}", said.stdout, said.stderr);
-        assert!(from.elapsed() < Duration::from_secs(20), "{so_far}");
+        assert!(from.elapsed() < PATIENCE, "{so_far}");
     }
 }
 
@@ -169,7 +169,7 @@ async fn story(directory: &Path, mut settings: Vec<(&'static str, String)>, seed
     let from = Instant::now();
     let left = ["search/rebuild", "search.new", "search.old"];
     while left.iter().any(|name| data_dir.join(name).exists()) {
-        assert!(from.elapsed() < Duration::from_secs(20), "not rebuilt");
+        assert!(from.elapsed() < PATIENCE, "not rebuilt");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     is_sound_soon(directory, &environment).await;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use seedbank::db::{Db, migrate};
 
 use crate::harness::database::{self, Backend};
-use crate::harness::run_bare;
+use crate::harness::{PATIENCE, run_bare};
 
 /// A started `seedbank`, killed when the test is over.
 pub struct Program {
@@ -45,7 +45,7 @@ fn command(directory: &Path, settings: &[(&str, String)]) -> Command {
 /// The address in a printed line, waited for.
 fn printed(lines: &Receiver<String>, before: &str) -> SocketAddr {
     loop {
-        let line = lines.recv_timeout(Duration::from_secs(60)).unwrap();
+        let line = lines.recv_timeout(PATIENCE).unwrap();
         if let Some((start, rest)) = line.split_once("http://")
             && start.contains(before)
         {
@@ -57,7 +57,7 @@ fn printed(lines: &Receiver<String>, before: &str) -> SocketAddr {
 fn within_seconds(what: &str, so: impl Fn() -> bool) {
     let from = Instant::now();
     while !so() {
-        assert!(from.elapsed() < Duration::from_secs(10), "not {what}");
+        assert!(from.elapsed() < PATIENCE, "not {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -95,7 +95,7 @@ impl Program {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return (status.code(), from.elapsed());
             }
-            assert!(from.elapsed() < Duration::from_secs(30), "it does not end");
+            assert!(from.elapsed() < PATIENCE, "it does not end");
             std::thread::sleep(Duration::from_millis(10));
         }
     }

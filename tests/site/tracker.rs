@@ -10,7 +10,7 @@ use seedbank::tracker::embedded::Embedded;
 use seedbank::tracker::{Health, history, queries};
 use seedbank::{exec, on};
 
-use crate::harness::{Browser, Reply, Site, settings};
+use crate::harness::{Browser, PATIENCE, Reply, Site, settings};
 
 /// A member with a torrent client.
 pub struct Client {
@@ -146,7 +146,8 @@ pub async fn completed(site: &Site, torrent: TorrentId) -> i64 {
 
 /// Asks again until the answer shows `text`: what is committed bites within a second, and is not waited for.
 async fn until_refused(client: &mut Client, hash: u8, reason: &str) {
-    for _ in 0..300 {
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < PATIENCE {
         let reply = client.announce(hash, "").await;
         if reply.text.contains(reason) {
             return refused(&reply, reason);

@@ -9,7 +9,7 @@ use seedbank::secrets::random_passkey;
 use seedbank::settings::{Audience, Settings};
 use tokio::net::UdpSocket;
 
-use crate::harness::{Site, settings};
+use crate::harness::{PATIENCE, Site, settings};
 use crate::tracker::{Client, completed, delete, embedded, encoded, torrent};
 
 const PROTOCOL: u64 = 0x417_2710_1980;
@@ -63,8 +63,7 @@ impl Socket {
         self.socket.send_to(datagram, self.tracker).await.unwrap();
         let mut buffer = [0; 4_096];
         let received = self.socket.recv_from(&mut buffer);
-        let patience = Duration::from_secs(10);
-        let (length, from) = tokio::time::timeout(patience, received)
+        let (length, from) = tokio::time::timeout(PATIENCE, received)
             .await
             .ok()?
             .unwrap();
@@ -171,10 +170,10 @@ async fn serve_udp(site: &mut Site) {
     site.set_up().await;
 }
 
-/// Asks again until refused with this reason, a second at the most: what is committed bites by then.
+/// Asks again until refused with this reason: what is committed bites within a second, and is not waited for.
 async fn until_refused(socket: &Socket, hash: u8, expected: &str) {
     let begun = std::time::Instant::now();
-    while begun.elapsed() < Duration::from_millis(1_500) {
+    while begun.elapsed() < PATIENCE {
         let answer = socket
             .ask(&socket.announce_of(hash, (0, 0), 0, 0))
             .await

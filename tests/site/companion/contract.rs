@@ -34,7 +34,7 @@ impl Client {
     }
 
     async fn until_served(&self, site: &Site, hash: &str) {
-        until("an announce to be taken", SOON, || {
+        until("an announce to be taken", PATIENCE, || {
             self.is_served(site, hash)
         })
         .await;
@@ -42,7 +42,7 @@ impl Client {
 
     async fn until_refused(&self, site: &Site, hash: &str) {
         let refused = async || !self.is_served(site, hash).await;
-        until("an announce to be refused", SOON, refused).await;
+        until("an announce to be refused", PATIENCE, refused).await;
     }
 }
 
@@ -86,7 +86,7 @@ async fn story(mut site: Site, which: Which) {
         if stats[2] == "1" && stats[3] == "0" {
             break;
         }
-        assert!(begun.elapsed() < SOON, "{stats:?}");
+        assert!(begun.elapsed() < PATIENCE, "{stats:?}");
         tokio::time::sleep(STEP).await;
     }
 
@@ -105,7 +105,7 @@ async fn story(mut site: Site, which: Which) {
         let numbers = site.app.tracker.numbers(&mut conn, again).await.unwrap();
         numbers.is_some_and(|n| n.seeders == 1)
     };
-    until("the new torrent's numbers", SOON, known).await;
+    until("the new torrent's numbers", PATIENCE, known).await;
 
     // A replaced key and a banned member's are refused, and nobody else's.
     let roots = client(root).await;

@@ -59,18 +59,19 @@ use seedbank::torrents;
 use seedbank::torrents::publish::{self, Draft, Verdict};
 use seedbank::tracker::torrust::queries as companion;
 
-use crate::harness::Site;
 use crate::harness::torrents as made;
 use crate::harness::torrust_real::{self, TorrustReal};
 use crate::harness::torrust_stub::{self, Mode, TorrustStub};
+use crate::harness::{PATIENCE, Site};
 
 const CLOSED: Mode = Mode {
     listed: true,
     private: true,
 };
 const STEP: Duration = Duration::from_millis(25);
-/// Within which a revocation arrives, of the tracker's return or of its own commit.
-const SOON: Duration = Duration::from_secs(10);
+/// Within which a revocation arrives, of the tracker's return or of its own commit: 10 s are promised, and this machine
+/// runs every other test meanwhile (see `PATIENCE`).
+const SOON: Duration = Duration::from_secs(30);
 
 /// What the site is configured with to use this tracker; it looks after it each second.
 fn uses(api_url: String, announce_url: String, token: &str) -> impl FnOnce(&mut Config) + use<> {
@@ -262,10 +263,7 @@ async fn is_told(site: &Site) -> bool {
 }
 
 async fn told(site: &Site) {
-    until("everything to be told", Duration::from_secs(40), || {
-        is_told(site)
-    })
-    .await;
+    until("everything to be told", PATIENCE, || is_told(site)).await;
 }
 
 /// A .torrent like no other.

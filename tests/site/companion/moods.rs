@@ -88,8 +88,7 @@ async fn story(mut site: Site, mood: Mood) {
     // Who starts after a kill asks, and is not answered, before it is over.
     let asked = stub.calls("GET /stats");
     if !matches!(mood, Mood::Refused | Mood::RestartsEmpty) {
-        let patience = Duration::from_secs(15);
-        until("the tracker to be asked", patience, async || {
+        until("the tracker to be asked", PATIENCE, async || {
             stub.calls("GET /stats") > asked + 1
         })
         .await;
@@ -116,7 +115,7 @@ async fn story(mut site: Site, mood: Mood) {
     site.clock.advance(61);
     until(
         &format!("{mood:?}: an empty outbox"),
-        Duration::from_secs(30),
+        PATIENCE,
         async || rows(&site).await == 0,
     )
     .await;

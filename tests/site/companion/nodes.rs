@@ -8,8 +8,6 @@ use super::*;
 use crate::harness::torrust_stub::WriteCall;
 use crate::harness::{Backend, run};
 
-const SECONDS: Duration = Duration::from_secs(5);
-
 async fn shared(site: &mut Site, stub: &TorrustStub) -> (CategoryId, [UserId; 3]) {
     let category = set_up(site).await;
     let uses = uses_stub(stub);
@@ -65,7 +63,7 @@ fn what_one_node_does_holds_on_the_other() {
         // Numbers fetched by one are seen by both.
         stub.set_numbers(times.first_key_value().unwrap().0, 5, 4, 3);
         for app in [&site.app, &node.app] {
-            until("numbers", SECONDS, async || {
+            until("numbers", PATIENCE, async || {
                 let mut seen = false;
                 for id in &ids {
                     let mut conn = app.db.read().await.unwrap();
@@ -123,7 +121,7 @@ fn what_one_node_does_holds_on_the_other() {
             .unwrap();
         tx.commit().await.unwrap();
         let renamed = async || site.app.settings().site_name == "Renamed";
-        until("the settings", SECONDS, renamed).await;
+        until("the settings", PATIENCE, renamed).await;
 
         // The one that speaks to the tracker dies; the other takes over.
         site.kill().await;

@@ -8,8 +8,6 @@ use super::*;
 use crate::fixtures;
 use crate::harness::torrust_stub::Mood;
 
-const SHORT: Duration = Duration::from_secs(15);
-
 async fn numbers(site: &Site, torrent: TorrentId) -> Option<Numbers> {
     let mut conn = site.app.db.read().await.unwrap();
     site.app.tracker.numbers(&mut conn, torrent).await.unwrap()
@@ -23,7 +21,10 @@ async fn until_numbers(site: &Site, torrent: TorrentId, expected: (i64, i64, i64
         if found == Some(expected) {
             return;
         }
-        assert!(begun.elapsed() < SHORT, "{found:?} instead of {expected:?}");
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{found:?} instead of {expected:?}"
+        );
         tokio::time::sleep(STEP).await;
     }
 }
@@ -71,7 +72,7 @@ together! {
         stub.set_numbers(&hashes(&site, ids[3]).await[0], 9, 1, 2);
         until_numbers(&site, ids[3], (9, 1, 2)).await;
         let counted = async || numbers(&site, ids[1]).await.unwrap().updated_at == now;
-        until("the others to be confirmed", SHORT, counted).await;
+        until("the others to be confirmed", PATIENCE, counted).await;
         assert_eq!(written_since(&site, now.0).await, 1);
         let mut conn = site.app.db.read().await.unwrap();
         let past = swarms::history_of(&mut conn, ids[3], 0).await.unwrap();
@@ -134,7 +135,7 @@ together! {
         for mood in [Mood::Refused, Mood::Garbage, Mood::HalfBody, Mood::Error500] {
             stub.set(mood).await;
             let ailing = async || matches!(site.app.tracker.health(), Health::Ailing { .. });
-            until("the tracker to ail", Duration::from_secs(20), ailing).await;
+            until("the tracker to ail", PATIENCE, ailing).await;
             site.clock.advance(3 * 3_600);
             tokio::time::sleep(Duration::from_millis(1_500)).await;
             let page = ann.get(&format!("/torrents/{one}")).await.expect(200);
@@ -147,7 +148,7 @@ together! {
                 let fresh = numbers(&site, one).await.unwrap().updated_at == site.clock.now();
                 fresh && site.app.tracker.health() == Health::Well
             };
-            until("the tracker to be well", SHORT, well).await;
+            until("the tracker to be well", PATIENCE, well).await;
         }
     }
 

@@ -126,7 +126,7 @@ together! {
         let (allow, forbid) = (WriteCall::Allow(hash_of(&kept)), WriteCall::Forbid(hash_of(&gone)));
         assert_eq!((done(&stub, &allow).len(), done(&stub, &forbid).len()), (1, 1));
         site.clock.advance(61);
-        until("an empty outbox", SOON, async || rows(&site).await == 0).await;
+        until("an empty outbox", PATIENCE, async || rows(&site).await == 0).await;
         assert_eq!((done(&stub, &allow).len(), done(&stub, &forbid).len()), (2, 2));
         assert_eq!(done(&stub, &WriteCall::Forbid(hash_of(&kept))).len(), 0);
         assert_eq!(Truth::at(&stub), Truth::of(&site).await);
@@ -145,6 +145,8 @@ together! {
         let [ann, bob] = members(&site).await;
         let file = file("again", Kind::V1);
         let hash = hash_of(&file);
+        // A new companion is told everything, which may say a second time what is uploaded meanwhile.
+        told(&site).await;
         let torrent = upload(&site, ann, category, &file).await;
         told(&site).await;
         // The site gives the call up after three seconds; the tracker carries it out after six.
@@ -152,18 +154,18 @@ together! {
         delete(&site, torrent, ann).await;
         let bobs = reset(&site, bob).await;
         let arrived = async || stub.writes().iter().any(|w| w.call == WriteCall::Forbid(hash.clone()));
-        until("the deletion to be on its way", SOON, arrived).await;
+        until("the deletion to be on its way", PATIENCE, arrived).await;
         stub.set(Mood::Well).await;
         upload(&site, ann, category, &file).await;
         let late = async || done(&stub, &WriteCall::Forbid(hash.clone())).len() == 1;
-        until("it to come late", SOON, late).await;
+        until("it to come late", PATIENCE, late).await;
         let allowed = done(&stub, &WriteCall::Allow(hash.clone()));
         assert_eq!(allowed.len(), 2, "once, and again before the late call");
         assert!(!stub.whitelist().contains(&hash));
         told(&site).await;
         site.clock.advance(61);
-        until("it to be allowed once more", SOON, async || stub.whitelist().contains(&hash)).await;
-        until("an empty outbox", SOON, async || rows(&site).await == 0).await;
+        until("it to be allowed once more", PATIENCE, async || stub.whitelist().contains(&hash)).await;
+        until("an empty outbox", PATIENCE, async || rows(&site).await == 0).await;
         assert!(!stub.keys().contains(&bobs));
         assert_eq!(Truth::at(&stub), Truth::of(&site).await);
     }
@@ -196,7 +198,7 @@ together! {
             let rows = listed(&site).await;
             rows.iter().filter(|row| row.parked_at.is_some()).count() == 2
         };
-        until("two additions to be given up", Duration::from_secs(60), parked).await;
+        until("two additions to be given up", PATIENCE, parked).await;
         hurry.abort();
         let rows = listed(&site).await;
         for row in &rows {
@@ -222,18 +224,18 @@ together! {
             stub.spoil(subject, false);
         }
         site.clock.advance(61);
-        until("the revocation to arrive", SOON, async || !stub.keys().contains(&old)).await;
+        until("the revocation to arrive", PATIENCE, async || !stub.keys().contains(&old)).await;
         assert!(!stub.whitelist().contains(&hash_of(&file)), "it waits for an admin");
         let mut tx = site.app.db.write().await.unwrap();
         let now = site.clock.now();
         assert!(outbox::retry(&mut tx, of_torrent.id, now).await.unwrap());
         assert!(!outbox::retry(&mut tx, 1, now).await.unwrap());
         tx.commit().await.unwrap();
-        until("it to be allowed", SOON, async || stub.whitelist().contains(&hash_of(&file))).await;
+        until("it to be allowed", PATIENCE, async || stub.whitelist().contains(&hash_of(&file))).await;
         let mut tx = site.app.db.write().await.unwrap();
         assert_eq!(outbox::retry_all(&mut tx, now).await.unwrap(), 1);
         tx.commit().await.unwrap();
-        until("it to be admitted", SOON, async || stub.keys().contains(&new)).await;
+        until("it to be admitted", PATIENCE, async || stub.keys().contains(&new)).await;
     }
 
     /// A kill in the middle of the question whether the tracker has forgotten everything: by the same question it
@@ -257,7 +259,7 @@ together! {
         assert_eq!(posted.status(), 200);
         site.kill_and_start().await;
         let told = async || Truth::at(&stub) == Truth::of(&site).await;
-        until("everything to be told anew", Duration::from_secs(15), told).await;
+        until("everything to be told anew", PATIENCE, told).await;
         assert_eq!(stub.whitelist().len(), 2);
     }
 
@@ -285,7 +287,7 @@ together! {
 
         site.reconfigure(uses_stub(&stub)).await;
         let same = async || Truth::at(&stub) == Truth::of(&site).await;
-        until("everything to be told anew", SOON, same).await;
+        until("everything to be told anew", PATIENCE, same).await;
         assert_eq!((stub.whitelist().len(), stub.keys().len()), (1, 3));
     }
 }

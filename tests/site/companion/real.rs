@@ -41,14 +41,9 @@ async fn story(mut site: Site, loss: Loss) {
     told(&site).await;
     site.clock.advance(61);
     let empty = async || rows(&site).await == 0;
-    until("an empty outbox", Duration::from_secs(30), empty).await;
+    until("an empty outbox", PATIENCE, empty).await;
     let same = async || Truth::in_file_of(&real).await == Truth::of(&site).await;
-    until(
-        "the tracker to know all, and nothing else",
-        Duration::from_secs(20),
-        same,
-    )
-    .await;
+    until("the tracker to know all, and nothing else", PATIENCE, same).await;
     assert!(Truth::of(&site).await.hashes.len() > 100);
     let keys = real.keys().await;
     assert!(dead.iter().all(|key| !keys.contains(key)));

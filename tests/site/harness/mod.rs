@@ -15,6 +15,7 @@ pub mod torrust_stub;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web;
 use seedbank::accounts::queries::NewUser;
@@ -30,6 +31,10 @@ use seedbank::settings::{Audience, PrivateFlag, Publishers, Registration, Settin
 pub use browser::{Browser, Reply};
 pub use database::Backend;
 pub use multipart::Multipart;
+
+/// How long is waited for what happens by itself. On a machine that runs every test at once, and whose host may lend it
+/// half a processor and a slow disk, a second may take ten; a wait that is not in vain costs nothing by being long.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Good enough for every member of every test.
 pub const PASSWORD: &str = "correct horse battery staple";
