@@ -223,8 +223,18 @@ fn files(
         return files;
     }
     let count = 2 + (random.random_range(0.0_f64..1.0).powi(9) * 150.0) as u64;
+    // Mostly files are called what the whole is called; chapters and tracks have titles of their own.
+    let of_title: Vec<&str> = name
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.len() > 3)
+        .collect();
+    let own = of_title.is_empty() || random.random_bool(0.25);
     for n in 1..=count {
-        let mut path = vec![format!("{n:03} {}.{extension}", said(random, 1, 3))];
+        let called = match own {
+            true => said(random, 1, 3),
+            false => of_title[..of_title.len().min(3)].join(" "),
+        };
+        let mut path = vec![format!("{n:03} {called}.{extension}")];
         if count > 20 {
             path.insert(0, format!("Part {}", n / 20 + 1));
         }

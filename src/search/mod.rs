@@ -3,11 +3,11 @@
 //! by one query that checks visibility once more.
 //!
 //! `language` reads what was asked into a `rule`, `fold` and `words` turn text into terms, `index` holds them, `follow`
-//! keeps it up to date, `query` and `walk` answer, `page` puts the answer together.
+//! keeps it up to date, `evaluate` and `walk` answer, `page` puts the answer together.
 
+mod bits;
 mod check;
-mod dense;
-mod except;
+mod evaluate;
 mod filter;
 pub mod fold;
 mod follow;

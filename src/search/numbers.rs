@@ -74,11 +74,6 @@ impl Numbers {
         }
     }
 
-    /// The torrents that have numbers by now; what changes of those is seen.
-    pub(super) fn snapshot(&self) -> Snapshot {
-        Snapshot(self.chunks.read_recursive().clone())
-    }
-
     pub(super) fn reader(&self) -> Reader<'_> {
         // Recursive: a waiting writer (a new chunk) must not stop a reader that already reads.
         Reader(self.chunks.read_recursive())
@@ -98,36 +93,22 @@ impl Numbers {
     }
 }
 
-/// Reads many without holding a lock.
-#[derive(Clone)]
-pub(super) struct Snapshot(Vec<Option<Arc<Chunk>>>);
-
-impl Snapshot {
-    pub fn get(&self, id: u64) -> Option<Swarm> {
-        read(&self.0, id)
-    }
-}
-
 impl Reader<'_> {
     pub fn get(&self, id: u64) -> Option<Swarm> {
-        read(&self.0, id)
+        let index = usize::try_from(id).ok()?;
+        let chunk = self.0.get(index / CHUNK)?.as_ref()?;
+        let [first, second] = &chunk[index % CHUNK];
+        let (first, second) = (
+            first.load(Ordering::Relaxed),
+            second.load(Ordering::Relaxed),
+        );
+        (low(second) != 0).then(|| Swarm {
+            seeders: high(first),
+            leechers: low(first),
+            completed: high(second),
+            updated_at: Timestamp(i64::from(low(second))),
+        })
     }
-}
-
-fn read(chunks: &[Option<Arc<Chunk>>], id: u64) -> Option<Swarm> {
-    let index = usize::try_from(id).ok()?;
-    let chunk = chunks.get(index / CHUNK)?.as_ref()?;
-    let [first, second] = &chunk[index % CHUNK];
-    let (first, second) = (
-        first.load(Ordering::Relaxed),
-        second.load(Ordering::Relaxed),
-    );
-    (low(second) != 0).then(|| Swarm {
-        seeders: high(first),
-        leechers: low(first),
-        completed: high(second),
-        updated_at: Timestamp(i64::from(low(second))),
-    })
 }
 
 fn pack(high: u32, low: u32) -> u64 {

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use tantivy::Searcher;
 
+use super::evaluate::View;
 use super::filter::{Cursor, Direction, Facets, Filter, Found, Key, Kind, Notice, Place};
 use super::filter::{Sort, SortKey, Who};
 use super::index::{Opened, kind_number};
-use super::query::{Builder, Question};
+use super::query::Question;
 use super::remembered::{DEPTH, Generation, Listing};
 use super::walk::{self, Best, Tallies, Walked};
 use super::{Search, Tree};
@@ -291,13 +292,8 @@ impl<'s> Asked<'s> {
             .search
             .remembered
             .facets(&self.question, self.now.generation);
-        let levels = match self.sort.key {
-            SortKey::Relevance => self.builder().levels(&self.question),
-            _ => Vec::new(),
-        };
         let best = Best {
             sort: self.sort,
-            levels: &levels,
             bound: bound.map(|(direction, place)| (*direction, place)),
             limit,
         };
@@ -317,30 +313,19 @@ impl<'s> Asked<'s> {
         Ok((walked, facets))
     }
 
-    fn builder(&self) -> Builder<'_> {
-        Builder::new(
-            &self.now.searcher,
-            &self.now.opened.fields,
-            &self.now.tree,
-            &self.search.numbers,
-        )
-    }
-
     fn run(
         &self,
         question: &Question,
         best: Option<&Best<'_>>,
         tallies: Tallies,
     ) -> anyhow::Result<Walked> {
-        let hits = self.builder().hits(question);
-        let numbers = &self.search.numbers;
-        Ok(walk::walk(
-            &self.now.searcher,
-            &hits,
-            numbers,
-            best,
-            tallies,
-        )?)
+        let view = View {
+            searcher: &self.now.searcher,
+            fields: &self.now.opened.fields,
+            tree: &self.now.tree,
+            numbers: self.search.numbers.reader(),
+        };
+        Ok(walk::walk(&view, question, best, tallies)?)
     }
 
     /// Makes facets of what a walk tallied; a chosen category or kind needs a walk without it.

@@ -1,23 +1,22 @@
-//! One walk over the hits of a query: counts them, tallies facets, and keeps the best few by a sort key. Keys are
+//! One walk over the hits of a question: counts them, tallies facets, and keeps the best few by a sort key. Keys are
 //! turned into ranks (smaller comes first), so that one comparison of numbers serves every sort and direction.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use tantivy::columnar::{BytesColumn, Column, ColumnIndex, ColumnValues, StrColumn, TermOrdHit};
-use tantivy::query::{EnableScoring, Query, Scorer, Weight};
-use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, Searcher, SegmentReader};
+use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, SegmentReader};
 
+use super::bits::Bits;
+use super::evaluate::{Evaluator, View};
 use super::filter::{Direction, Key, Place, Sort, SortKey};
 use super::index::column;
-use super::numbers::{Numbers, Reader, Swarm};
-use super::query::Hits;
+use super::numbers::{Reader, Swarm};
+use super::query::Question;
 
 /// Which places to keep.
 pub struct Best<'q> {
     pub sort: Sort,
-    /// For relevance: each holds what the one before holds and is better for it.
-    pub levels: &'q [Box<dyn Query>],
     /// Beyond this place, in this direction.
     pub bound: Option<(Direction, &'q Place)>,
     pub limit: usize,
@@ -43,76 +42,43 @@ pub struct Tallies {
     pub kinds: bool,
 }
 
+impl Tallies {
+    fn any(self) -> bool {
+        self.categories || self.tags || self.kinds
+    }
+}
+
 /// (rank, rank of the id): complemented when walking backwards, so that the smallest are always wanted.
 type Ranked = (u64, u64);
 
 pub fn walk(
-    searcher: &Searcher,
-    hits: &Hits,
-    numbers: &Numbers,
+    view: &View<'_>,
+    question: &Question,
     best: Option<&Best<'_>>,
     tallies: Tallies,
 ) -> tantivy::Result<Walked> {
-    let checks = &hits.checks;
-    let scoring = || EnableScoring::disabled_from_searcher(searcher);
-    let with = hits.with.weight(scoring())?;
-    let without = match &hits.without {
-        Some(query) => Some(query.weight(scoring())?),
-        None => None,
-    };
-    let levels: Vec<Box<dyn Weight>> = best
-        .iter()
-        .flat_map(|best| best.levels)
-        .map(|level| level.weight(scoring()))
-        .collect::<tantivy::Result<_>>()?;
-    let numbers = numbers.reader();
+    let by_relevance = best.is_some_and(|best| best.sort.key == SortKey::Relevance);
     let mut walked = Walked::default();
     let mut passed = 0;
-    for segment in searcher.segment_readers() {
-        let mut hits = with.scorer(segment, 1.0)?;
-        let mut excluded = match &without {
-            Some(weight) => Some(weight.scorer(segment, 1.0)?),
-            None => None,
-        };
-        let mut tally = Tally::open(segment, tallies)?;
-        let mut ranking = match best {
-            Some(best) => Some(Ranking::open(segment, best, &levels, &numbers)?),
-            None => None,
-        };
-        let ids = match checks.is_empty() {
-            true => None,
-            false => Some(full(segment.fast_fields().u64(column::ID)?)),
-        };
-        let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
-        loop {
-            let filled = hits.fill_buffer(&mut block);
-            let mut kept = 0;
-            for n in 0..filled {
-                let doc = block[n];
-                let alive = segment
-                    .alive_bitset()
-                    .is_none_or(|alive| alive.is_alive(doc));
-                let wanted = alive
-                    && ids.as_ref().is_none_or(|ids| {
-                        let swarm = numbers.get(ids.get_val(doc));
-                        checks.iter().all(|check| check.holds(swarm))
-                    })
-                    && !excluded.as_mut().is_some_and(|docs| holds(docs, doc));
-                block[kept] = doc;
-                kept += usize::from(wanted);
-            }
-            let docs = &block[..kept];
-            walked.total += docs.len() as u64;
-            tally.count(docs);
-            if let Some(ranking) = &mut ranking {
-                ranking.take(docs);
-            }
-            if filled < COLLECT_BLOCK_BUFFER_LEN {
-                break;
-            }
+    for segment in view.searcher.segment_readers() {
+        let matched = Evaluator { view, segment }.matched(question, by_relevance)?;
+        let found = matched.hits.count();
+        if found == 0 {
+            continue;
         }
-        tally.add_to(&mut walked);
-        if let Some(ranking) = ranking {
+        walked.total += u64::from(found);
+        if tallies.any() {
+            let mut tally = Tally::open(segment, tallies)?;
+            matched.hits.in_blocks(false, |docs| tally.count(docs));
+            tally.add_to(&mut walked);
+        }
+        if let Some(best) = best {
+            let mut ranking = Ranking::open(segment, best, &view.numbers)?;
+            if by_relevance {
+                ranking.take_levels(&matched.levels);
+            } else {
+                ranking.take_all(&matched.hits);
+            }
             passed += ranking.top.passed;
             ranking.finish(&mut walked.places)?;
         }
@@ -148,19 +114,17 @@ struct Ranking<'s> {
     /// All ones when walking backwards.
     mask: u64,
     top: Top,
-    id_buffer: [u64; COLLECT_BLOCK_BUFFER_LEN],
-    rank_buffer: [u64; COLLECT_BLOCK_BUFFER_LEN],
 }
 
 enum Keys<'s> {
     Number(Arc<dyn ColumnValues<u64>>),
-    Seeders(&'s Reader<'s>),
-    Leechers(&'s Reader<'s>),
-    Completed(&'s Reader<'s>),
+    /// Of a torrent by its id.
+    Swarm(&'s Reader<'s>, fn(&Swarm) -> u32),
     /// Ordinals in the segment's dictionary of title keys, doubled and raised by one: a name that is not there has
     /// its place between two of them.
-    Name(StrColumn),
-    Level(Vec<Box<dyn Scorer>>),
+    Name(StrColumn, Arc<dyn ColumnValues<u64>>),
+    /// What the documents are taken by.
+    Level,
     /// With the sizes.
     Need(&'s Reader<'s>, Arc<dyn ColumnValues<u64>>),
 }
@@ -169,28 +133,24 @@ impl<'s> Ranking<'s> {
     fn open(
         segment: &SegmentReader,
         best: &Best<'_>,
-        levels: &[Box<dyn Weight>],
         numbers: &'s Reader<'s>,
     ) -> tantivy::Result<Self> {
         let columns = segment.fast_fields();
         let keys = match best.sort.key {
             SortKey::Date => Keys::Number(full(columns.u64(column::CREATED_AT)?)),
             SortKey::Size => Keys::Number(full(columns.u64(column::SIZE)?)),
-            SortKey::Seeders => Keys::Seeders(numbers),
-            SortKey::Leechers => Keys::Leechers(numbers),
-            SortKey::Completed => Keys::Completed(numbers),
+            SortKey::Seeders => Keys::Swarm(numbers, |swarm| swarm.seeders),
+            SortKey::Leechers => Keys::Swarm(numbers, |swarm| swarm.leechers),
+            SortKey::Completed => Keys::Swarm(numbers, |swarm| swarm.completed),
             SortKey::Need => Keys::Need(numbers, full(columns.u64(column::SIZE)?)),
-            SortKey::Name => Keys::Name(
-                columns
+            SortKey::Name => {
+                let names = columns
                     .str(column::TITLE_KEY)?
-                    .unwrap_or_else(|| StrColumn::wrap(BytesColumn::empty(segment.max_doc()))),
-            ),
-            SortKey::Relevance => Keys::Level(
-                levels
-                    .iter()
-                    .map(|level| level.scorer(segment, 1.0))
-                    .collect::<tantivy::Result<_>>()?,
-            ),
+                    .unwrap_or_else(|| StrColumn::wrap(BytesColumn::empty(segment.max_doc())));
+                let ordinals = full(names.ords().clone());
+                Keys::Name(names, ordinals)
+            }
+            SortKey::Relevance => Keys::Level,
         };
         let mut ranking = Self {
             keys,
@@ -198,8 +158,6 @@ impl<'s> Ranking<'s> {
             sort: best.sort,
             mask: 0,
             top: Top::new(best.limit),
-            id_buffer: [0; COLLECT_BLOCK_BUFFER_LEN],
-            rank_buffer: [0; COLLECT_BLOCK_BUFFER_LEN],
         };
         if let Some((direction, place)) = best.bound {
             if direction == Direction::Before {
@@ -207,7 +165,7 @@ impl<'s> Ranking<'s> {
             }
             let rank = match (&place.key, &ranking.keys) {
                 (Key::Rank(rank), _) => *rank,
-                (Key::Name(name), Keys::Name(names)) => {
+                (Key::Name(name), Keys::Name(names, _)) => {
                     directed(rank_of_name(names, name)?, best.sort.descending)
                 }
                 // A cursor of a name is read for a listing by name alone.
@@ -221,14 +179,56 @@ impl<'s> Ranking<'s> {
         Ok(ranking)
     }
 
-    fn take(&mut self, docs: &[DocId]) {
-        let ids = &mut self.id_buffer[..docs.len()];
-        let ranks = &mut self.rank_buffer[..docs.len()];
-        self.ids.get_vals(docs, ids);
-        self.keys.ranks(docs, ids, self.sort.descending, ranks);
-        for (id, rank) in ids.iter().zip(ranks) {
-            let id = directed(*id, self.sort.descending);
-            self.top.push((*rank ^ self.mask, id ^ self.mask));
+    /// Torrents lie in the order in which they came: walked from the end that comes first, most of the rest is looked
+    /// at and not wanted.
+    fn goes_backwards(&self) -> bool {
+        let by_time = matches!(self.sort.key, SortKey::Date | SortKey::Relevance);
+        by_time && self.sort.descending == (self.mask == 0)
+    }
+
+    fn take_all(&mut self, hits: &Bits) {
+        let mut ids = [0; COLLECT_BLOCK_BUFFER_LEN];
+        let mut ranks = [0; COLLECT_BLOCK_BUFFER_LEN];
+        hits.in_blocks(self.goes_backwards(), |docs| {
+            let (ids, ranks) = (&mut ids[..docs.len()], &mut ranks[..docs.len()]);
+            let known = self
+                .keys
+                .ranks(&*self.ids, docs, ids, self.sort.descending, ranks);
+            for ((doc, id), rank) in docs.iter().zip(ids).zip(ranks) {
+                let rank = *rank ^ self.mask;
+                if self.top.may_want(rank) {
+                    let id = if known { *id } else { self.ids.get_val(*doc) };
+                    let id = directed(id, self.sort.descending) ^ self.mask;
+                    self.top.push((rank, id));
+                }
+            }
+        });
+    }
+
+    /// `levels`: the hits by relevance, the worst first.
+    fn take_levels(&mut self, levels: &[Bits]) {
+        let mut levels: Vec<(u64, &Bits)> = (0..)
+            .zip(levels)
+            .map(|(level, hits)| (directed(level, self.sort.descending) ^ self.mask, hits))
+            .collect();
+        levels.sort_by_key(|(rank, _)| *rank);
+        for (rank, hits) in levels {
+            if self.top.is_beyond(rank) {
+                continue;
+            }
+            if self.top.is_passed(rank) {
+                self.top.passed += u64::from(hits.count());
+                continue;
+            }
+            let mut ids = [0; COLLECT_BLOCK_BUFFER_LEN];
+            hits.in_blocks(self.goes_backwards(), |docs| {
+                let ids = &mut ids[..docs.len()];
+                self.ids.get_vals(docs, ids);
+                for id in ids {
+                    let id = directed(*id, self.sort.descending) ^ self.mask;
+                    self.top.push((rank, id));
+                }
+            });
         }
     }
 
@@ -237,7 +237,7 @@ impl<'s> Ranking<'s> {
         for (rank, id) in self.top.kept() {
             let (rank, id) = (rank ^ self.mask, directed(id ^ self.mask, descending));
             let key = match &self.keys {
-                Keys::Name(names) => {
+                Keys::Name(names, _) => {
                     let mut name = String::new();
                     names.ord_to_str(directed(rank, descending) / 2, &mut name)?;
                     Key::Name(name)
@@ -251,30 +251,32 @@ impl<'s> Ranking<'s> {
 }
 
 impl Keys<'_> {
-    fn ranks(&mut self, docs: &[DocId], ids: &[u64], descending: bool, ranks: &mut [u64]) {
+    /// Writes the documents' ranks; `true` where their ids had to be read for that, and were written too.
+    fn ranks(
+        &self,
+        all_ids: &dyn ColumnValues<u64>,
+        docs: &[DocId],
+        ids: &mut [u64],
+        descending: bool,
+        ranks: &mut [u64],
+    ) -> bool {
         match self {
             Self::Number(column) => {
                 column.get_vals(docs, ranks);
                 for rank in ranks {
                     *rank = directed(*rank, descending);
                 }
+                false
             }
-            Self::Seeders(numbers) => {
+            Self::Swarm(numbers, number) => {
+                all_ids.get_vals(docs, ids);
                 for (rank, id) in ranks.iter_mut().zip(ids) {
-                    *rank = rank_of_number(numbers.get(*id).map(|s| s.seeders), descending);
+                    *rank = rank_of_number(numbers.get(*id).as_ref().map(number), descending);
                 }
-            }
-            Self::Leechers(numbers) => {
-                for (rank, id) in ranks.iter_mut().zip(ids) {
-                    *rank = rank_of_number(numbers.get(*id).map(|s| s.leechers), descending);
-                }
-            }
-            Self::Completed(numbers) => {
-                for (rank, id) in ranks.iter_mut().zip(ids) {
-                    *rank = rank_of_number(numbers.get(*id).map(|s| s.completed), descending);
-                }
+                true
             }
             Self::Need(numbers, sizes) => {
+                all_ids.get_vals(docs, ids);
                 sizes.get_vals(docs, ranks);
                 for (rank, id) in ranks.iter_mut().zip(ids) {
                     *rank = match numbers.get(*id) {
@@ -282,27 +284,19 @@ impl Keys<'_> {
                         None => u64::MAX,
                     };
                 }
+                true
             }
-            Self::Name(names) => {
-                for (rank, doc) in ranks.iter_mut().zip(docs) {
-                    let ordinal = names.ords().first(*doc).map_or(0, |ord| ord * 2 + 1);
-                    *rank = directed(ordinal, descending);
+            Self::Name(_, ordinals) => {
+                ordinals.get_vals(docs, ranks);
+                for rank in ranks {
+                    *rank = directed(*rank * 2 + 1, descending);
                 }
+                false
             }
-            Self::Level(levels) => {
-                for (rank, doc) in ranks.iter_mut().zip(docs) {
-                    let reached = levels.iter_mut().map(|level| u64::from(holds(level, *doc)));
-                    *rank = directed(reached.sum(), descending);
-                }
-            }
+            // Taken level by level.
+            Self::Level => false,
         }
     }
-}
-
-/// Whether `doc` is among `docs`, which are asked about rising documents.
-pub fn holds(docs: &mut Box<dyn Scorer>, doc: DocId) -> bool {
-    let at = docs.doc();
-    at == doc || at < doc && docs.seek(doc) == doc
 }
 
 fn directed(value: u64, descending: bool) -> u64 {
@@ -361,6 +355,21 @@ impl Top {
             end: None,
             kept: Vec::new(),
         }
+    }
+
+    /// Whether anything of this rank can be among the best, or is to be counted as passed.
+    fn may_want(&self, rank: u64) -> bool {
+        !self.is_beyond(rank) || self.bound.is_some_and(|(bound, _)| rank <= bound)
+    }
+
+    /// Whether nothing of this rank is wanted any more.
+    fn is_beyond(&self, rank: u64) -> bool {
+        self.end.is_some_and(|(end, _)| rank > end)
+    }
+
+    /// Whether all of this rank come before what is wanted.
+    fn is_passed(&self, rank: u64) -> bool {
+        self.bound.is_some_and(|(bound, _)| rank < bound)
     }
 
     fn push(&mut self, place: Ranked) {

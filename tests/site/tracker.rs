@@ -58,7 +58,12 @@ impl Client {
     pub async fn report(&mut self, hash: u8, totals: (u64, u64), rest: &str) -> Reply {
         let (up, down) = totals;
         let rest = format!("&uploaded={up}&downloaded={down}&left=0{rest}");
-        let reply = self.announce(hash, &rest).await;
+        let mut reply = self.announce(hash, &rest).await;
+        // Where the disk is slow; a client announces again, too.
+        while reply.text.contains("the tracker is busy") {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            reply = self.announce(hash, &rest).await;
+        }
         reply.shows("8:interval");
         reply
     }

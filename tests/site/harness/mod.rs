@@ -122,7 +122,7 @@ impl Site {
         let mut config = Config::default();
         config.server.data_dir = directory.path().join("data");
         config.server.workers = 1;
-        config.server.shutdown_timeout_s = 2;
+        config.server.shutdown_timeout_s = 10;
         config.database.url.0 = database.url(directory.path());
         config.accounts.argon2_memory_kib = 8;
         config.accounts.argon2_passes = 1;
