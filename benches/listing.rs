@@ -17,6 +17,10 @@ use seedbank::web::{errors, gate};
 use seedbank::{jobs, routes};
 use tokio::sync::watch;
 
+// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 static KEPT: OnceLock<Box<ListingPage>> = OnceLock::new();
 
 async fn from_memory(viewer: Viewer) -> Result<HttpResponse> {

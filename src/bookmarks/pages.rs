@@ -42,18 +42,24 @@ pub struct Query {
 
 /// `GET /bookmarks`
 pub async fn page(member: Member, query: web::Query<Query>) -> Result<HttpResponse> {
-    let mut conn = member.app.db.read().await?;
+    let mut reading = member.app.db.reading();
     let seek = Seek::of(query.after, query.before);
-    let marks = queries::list(&mut conn, member.user.id, &seek, ROWS as i64 + 1).await?;
+    let marks = queries::list(
+        reading.conn().await?,
+        member.user.id,
+        &seek,
+        ROWS as i64 + 1,
+    )
+    .await?;
     let (marks, pager) = seek.cut(marks, ROWS, |at| match at {
         Some((parameter, mark)) => link("/bookmarks", &[(parameter, &mark.id.to_string())]),
         None => "/bookmarks".to_owned(),
     });
-    let count = queries::count(&mut conn, member.user.id).await?;
-    let catalogue = member.app.cache.now(&mut conn).await?;
+    let count = queries::count(reading.conn().await?, member.user.id).await?;
+    let catalogue = member.app.cache.now(&mut reading).await?;
     let ids: Vec<TorrentId> = marks.iter().map(|mark| mark.torrent_id).collect();
-    let rows = listing::rows(&member, &mut conn, &catalogue, &ids).await?;
-    drop(conn);
+    let rows = listing::rows(&member, &mut reading, &catalogue, &ids).await?;
+    drop(reading);
     member.page(&BookmarksPage {
         rows,
         columns: listing::still_columns(),

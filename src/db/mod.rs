@@ -5,11 +5,12 @@
 pub mod dialect;
 mod home;
 pub mod lease;
+mod mark;
 pub mod migrate;
 pub mod revisions;
 
 use std::ops::{Deref, DerefMut};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ use tokio::sync::watch;
 
 use crate::counters::{Counter, Histogram};
 use home::Home;
+pub use mark::Mark;
 
 /// Longest wait for a connection: past it the answer is 503, not a queue that grows.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -58,7 +60,11 @@ pub struct Pool {
 
 #[derive(Clone)]
 enum Pools {
-    Sqlite { read: SqlitePool, write: SqlitePool },
+    Sqlite {
+        read: SqlitePool,
+        write: SqlitePool,
+        log: Arc<PathBuf>,
+    },
     Postgres(PgPool, Home),
 }
 
@@ -171,6 +177,23 @@ impl Db {
         self.committed.subscribe()
     }
 
+    /// What tells whether anything is committed from here on; `None` where only the database knows, which is always
+    /// on Postgres.
+    pub fn mark(&self) -> Option<Mark> {
+        match &self.pools {
+            Pools::Sqlite { log, .. } => Mark::take(*self.committed.borrow(), log),
+            Pools::Postgres(..) => None,
+        }
+    }
+
+    /// Reads that may turn out to need no connection.
+    pub fn reading(&self) -> Reading<'_> {
+        Reading {
+            db: self,
+            conn: None,
+        }
+    }
+
     pub fn is_sqlite(&self) -> bool {
         matches!(self.pools, Pools::Sqlite { .. })
     }
@@ -182,19 +205,40 @@ impl Db {
     /// SQLite has one pool to read and one connection to write; Postgres has one for both.
     pub fn pools(&self) -> Vec<Pool> {
         match &self.pools {
-            Pools::Sqlite { read, write } => vec![state("read", read), state("write", write)],
+            Pools::Sqlite { read, write, .. } => vec![state("read", read), state("write", write)],
             Pools::Postgres(pool, _) => vec![state("all", pool)],
         }
     }
 
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite { read, write } => {
+            Pools::Sqlite { read, write, .. } => {
                 read.close().await;
                 write.close().await;
             }
             Pools::Postgres(pool, _) => pool.close().await,
         }
+    }
+}
+
+/// Takes a connection for reading when it is first needed, and keeps it until it is dropped or let go.
+pub struct Reading<'d> {
+    pub db: &'d Db,
+    conn: Option<Conn>,
+}
+
+impl Reading<'_> {
+    pub async fn conn(&mut self) -> Result<&mut Conn, sqlx::Error> {
+        let conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => self.db.read().await?,
+        };
+        Ok(self.conn.insert(conn))
+    }
+
+    /// For while something else takes its time.
+    pub fn let_go(&mut self) {
+        self.conn = None;
     }
 }
 
@@ -290,7 +334,11 @@ async fn open_sqlite(path: &Path, readers: u32) -> anyhow::Result<Pools> {
         .connect_with(options.read_only(true))
         .await
         .with_context(|| format!("opening the SQLite database {} to read", path.display()))?;
-    Ok(Pools::Sqlite { read, write })
+    Ok(Pools::Sqlite {
+        read,
+        write,
+        log: Arc::new(mark::log_of(path)),
+    })
 }
 
 /// Reads the settings back on every connection: a promise about power cuts is not left to hope.

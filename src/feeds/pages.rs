@@ -11,7 +11,7 @@ use crate::accounts::{FeedReader, Visit, feed_keys};
 use crate::bittorrent::infohash::Infohash;
 use crate::bookmarks::queries as bookmarks;
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::db::Reading;
 use crate::error::{Error, Result};
 use crate::ids::TorrentId;
 use crate::search::Who;
@@ -63,18 +63,18 @@ impl Wanted {
 pub async fn listing(reader: FeedReader) -> Result<HttpResponse> {
     let app = &reader.app;
     let wanted = Wanted::read(reader.req.query_string())?;
-    let mut conn = app.db.read().await?;
-    let catalogue = app.cache.now(&mut conn).await?;
-    let (asked, notices) = Asked::read(&mut conn, &catalogue.categories, &wanted.query).await?;
+    let mut reading = app.db.reading();
+    let catalogue = app.cache.now(&mut reading).await?;
+    let (asked, notices) = Asked::read(&mut reading, &catalogue.categories, &wanted.query).await?;
     refuse_notices(&notices)?;
     let asked = asked.for_feed();
     let mut exact = None;
     for infohash in Infohash::all_in(&asked.pasted) {
         if exact.is_none() {
-            exact = torrents::queries::by_pasted_infohash(&mut conn, infohash).await?;
+            exact = torrents::queries::by_pasted_infohash(reading.conn().await?, infohash).await?;
         }
     }
-    drop(conn);
+    reading.let_go();
     let ids = match exact {
         Some(found) => vec![found.id],
         None => {
@@ -88,9 +88,8 @@ pub async fn listing(reader: FeedReader) -> Result<HttpResponse> {
                 .ids
         }
     };
-    let mut conn = app.db.read().await?;
-    let (rows, details) = read(&reader, &mut conn, &catalogue, &ids).await?;
-    drop(conn);
+    let (rows, details) = read(&reader, &mut reading, &catalogue, &ids).await?;
+    drop(reading);
     let entries = entries(&rows, &details, |row| Timestamp(row.created_at));
     let query = asked.query_string();
     let channel = Channel {
@@ -110,12 +109,18 @@ pub async fn marked(reader: FeedReader) -> Result<HttpResponse> {
         ));
     };
     let wanted = Wanted::read(reader.req.query_string())?;
-    let mut conn = reader.app.db.read().await?;
-    let catalogue = reader.app.cache.now(&mut conn).await?;
-    let marks = bookmarks::list(&mut conn, user.id, &Seek::First, wanted.items as i64).await?;
+    let mut reading = reader.app.db.reading();
+    let catalogue = reader.app.cache.now(&mut reading).await?;
+    let marks = bookmarks::list(
+        reading.conn().await?,
+        user.id,
+        &Seek::First,
+        wanted.items as i64,
+    )
+    .await?;
     let ids: Vec<TorrentId> = marks.iter().map(|mark| mark.torrent_id).collect();
-    let (rows, details) = read(&reader, &mut conn, &catalogue, &ids).await?;
-    drop(conn);
+    let (rows, details) = read(&reader, &mut reading, &catalogue, &ids).await?;
+    drop(reading);
     let since: HashMap<TorrentId, Timestamp> = marks
         .iter()
         .map(|mark| (mark.torrent_id, mark.created_at))
@@ -149,12 +154,12 @@ fn refuse_notices(notices: &[Flash]) -> Result<()> {
 
 async fn read(
     visit: &Visit,
-    conn: &mut Conn,
+    reading: &mut Reading<'_>,
     catalogue: &Catalogue<'_>,
     ids: &[TorrentId],
 ) -> Result<(Vec<RowView>, HashMap<TorrentId, Detail>)> {
-    let rows = listing::rows(visit, conn, catalogue, ids).await?;
-    let details = queries::details(conn, ids).await?;
+    let rows = listing::rows(visit, reading, catalogue, ids).await?;
+    let details = queries::details(reading.conn().await?, ids).await?;
     Ok((rows, details))
 }
 

@@ -98,14 +98,15 @@ impl Page for ProfilePage {
 /// `GET /profile`. Shows a secret, so it is kept nowhere.
 pub async fn page(member: Member, query: web::Query<uploads::Query>) -> Result<HttpResponse> {
     let (app, user) = (&member.app, &member.user);
-    let mut conn = app.db.read().await?;
-    let uploads = uploads::of(&member, &mut conn, user, &query, "/profile").await?;
-    let completed = queries::completed(&mut conn, user.id).await?;
-    let changed_at = queries::passkey_changed_at(&mut conn, user.id).await?;
-    let waiting = app.tracker.awaits_passkey(&mut conn, user.id).await?;
-    let sessions = accounts::sessions_of(&mut conn, user.id, app.clock.now()).await?;
-    let key_use = feed_keys::use_of(&mut conn, user.id).await?;
-    drop(conn);
+    let mut reading = app.db.reading();
+    let uploads = uploads::of(&member, &mut reading, user, &query, "/profile").await?;
+    let conn = reading.conn().await?;
+    let completed = queries::completed(conn, user.id).await?;
+    let changed_at = queries::passkey_changed_at(conn, user.id).await?;
+    let waiting = app.tracker.awaits_passkey(conn, user.id).await?;
+    let sessions = accounts::sessions_of(conn, user.id, app.clock.now()).await?;
+    let key_use = feed_keys::use_of(conn, user.id).await?;
+    drop(reading);
     let page = ProfilePage {
         member: Oneself {
             name: user.name.clone(),

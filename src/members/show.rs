@@ -101,18 +101,19 @@ async fn build(
     query: &uploads::Query,
     form: ControlForm,
 ) -> Result<ShowPage> {
-    let mut conn = visit.app.db.read().await?;
+    let mut reading = visit.app.db.reading();
     let Uploads {
         rows,
         columns,
         total_text,
         pager,
         count,
-    } = uploads::of(visit, &mut conn, member, query, &url(&member.name)).await?;
+    } = uploads::of(visit, &mut reading, member, query, &url(&member.name)).await?;
+    let conn = reading.conn().await?;
     let banned = match member.banned_at {
         Some(at) if visit.is_moderator() => Some(Banned {
             at: at.0,
-            by: queries::banned_by(&mut conn, member.id).await?,
+            by: queries::banned_by(conn, member.id).await?,
             reason: member.ban_reason.clone(),
         }),
         Some(at) => Some(Banned {
@@ -122,8 +123,8 @@ async fn build(
         }),
         None => None,
     };
-    let other_admin = accounts::any_other_admin(&mut conn, member.id).await?;
-    drop(conn);
+    let other_admin = accounts::any_other_admin(conn, member.id).await?;
+    drop(reading);
     Ok(ShowPage {
         member: Shown {
             initial: initial(&member.name),

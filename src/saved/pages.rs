@@ -8,7 +8,7 @@ use super::queries::{self, NameError, Saved};
 use super::{MOST, NAME_CHARS, Name};
 use crate::accounts::{Member, Visit};
 use crate::categories;
-use crate::db::Conn;
+use crate::db::Reading;
 use crate::error::{Error, Result};
 use crate::ids::{SavedId, TorrentId};
 use crate::search::rule::Rule;
@@ -86,13 +86,13 @@ fn page(rows: Vec<Row>, form: Option<SaveForm>) -> SavedPage {
 /// The member's searches, each with how much is new in it.
 pub async fn rows(member: &Member) -> Result<Vec<Row>> {
     let app = &member.app;
-    let mut conn = app.db.read().await?;
-    let saved = queries::list(&mut conn, member.user.id).await?;
-    let catalogue = app.cache.now(&mut conn).await?;
+    let mut reading = app.db.reading();
+    let saved = queries::list(reading.conn().await?, member.user.id).await?;
+    let catalogue = app.cache.now(&mut reading).await?;
     let mut rows = Vec::with_capacity(saved.len());
     let mut filters: Vec<Option<Filter>> = Vec::with_capacity(saved.len());
     let queries: Vec<&str> = saved.iter().map(|one| one.query.as_str()).collect();
-    let all = Asked::read_all(&mut conn, &catalogue.categories, &queries).await?;
+    let all = Asked::read_all(&mut reading, &catalogue.categories, &queries).await?;
     for (one, (asked, notices)) in saved.into_iter().zip(all) {
         let understood = notices.is_empty();
         let newer = asked
@@ -102,7 +102,7 @@ pub async fn rows(member: &Member) -> Result<Vec<Row>> {
         let notice = notices.into_iter().next().map(|notice| notice.text);
         rows.push(row(member, one, &asked, notice));
     }
-    drop(conn);
+    drop(reading);
     let (search, who) = (app.search.clone(), who(member));
     let counts = web::block(move || {
         filters
@@ -162,9 +162,9 @@ pub async fn create(member: Member, Form(input): Form<SaveInput>) -> Result<Http
         ));
     }
     let app = &member.app;
-    let mut conn = app.db.read().await?;
-    let asked = read(&mut conn, &input.query).await?;
-    drop(conn);
+    let mut reading = app.db.reading();
+    let asked = read(&mut reading, &input.query).await?;
+    drop(reading);
     let query = asked.query_string();
     let mut field = Field::new(input.name);
     let name = match Name::parse(&field.value) {
@@ -223,9 +223,9 @@ fn at_list(frame: &mut crate::web::render::Frame) {
 /// `GET /saved/{id}`: the listing, with marks on what came since the last look, which from now on is this one.
 pub async fn open(member: Member, id: web::Path<String>) -> Result<HttpResponse> {
     let saved = own(&member, &id).await?;
-    let mut conn = member.app.db.read().await?;
-    let asked = read(&mut conn, &saved.query).await?;
-    drop(conn);
+    let mut reading = member.app.db.reading();
+    let asked = read(&mut reading, &saved.query).await?;
+    drop(reading);
     if is_look(&member) {
         let seen = newest(&member, &asked).await?;
         let mut tx = member.app.db.write().await?;
@@ -318,9 +318,9 @@ async fn own(member: &Member, id: &str) -> Result<Saved> {
         .ok_or(Error::NotFound)
 }
 
-async fn read(conn: &mut Conn, query: &str) -> Result<Asked> {
-    let categories = categories::queries::all(conn).await?;
-    let (asked, _) = Asked::read(conn, &categories, query).await?;
+async fn read(reading: &mut Reading<'_>, query: &str) -> Result<Asked> {
+    let categories = categories::queries::all(reading.conn().await?).await?;
+    let (asked, _) = Asked::read(reading, &categories, query).await?;
     Ok(asked)
 }
 

@@ -18,7 +18,7 @@ use super::{queries, url};
 use crate::accounts::{self, UserName, Viewer};
 use crate::bittorrent::infohash::Infohash;
 use crate::categories::{self, Category};
-use crate::db::Conn;
+use crate::db::Reading;
 use crate::error::Result;
 use crate::ids::TagId;
 use crate::search::{Found, Kind, SortKey, Who};
@@ -129,24 +129,28 @@ pub fn show(viewer: &Viewer, page: &ListingPage) -> Result<HttpResponse> {
 pub async fn list(viewer: &Viewer) -> Result<Listed> {
     let started = Instant::now();
     let app = &viewer.app;
-    let mut conn = app.db.read().await?;
-    let catalogue = app.cache.now(&mut conn).await?;
-    let (asked, mut notices) =
-        Asked::read(&mut conn, &catalogue.categories, viewer.req.query_string()).await?;
+    let mut reading = app.db.reading();
+    let catalogue = app.cache.now(&mut reading).await?;
+    let (asked, mut notices) = Asked::read(
+        &mut reading,
+        &catalogue.categories,
+        viewer.req.query_string(),
+    )
+    .await?;
     if asked.from_form {
         return Ok(Listed::Elsewhere(asked.url()));
     }
     let infohashes = Infohash::all_in(&asked.pasted);
     for infohash in &infohashes {
-        if let Some(found) = queries::by_pasted_infohash(&mut conn, *infohash).await? {
+        if let Some(found) = queries::by_pasted_infohash(reading.conn().await?, *infohash).await? {
             return Ok(Listed::Elsewhere(url(found.id, &found.title)));
         }
     }
     if !infohashes.is_empty() {
         notices.push(Flash::warn("No torrent here has that infohash."));
     }
-    let member = member(&mut conn, &asked).await?;
-    drop(conn);
+    let member = member(&mut reading, &asked).await?;
+    reading.let_go();
     let (asked, found, nothing) = search(viewer, asked).await?;
     notices.extend(
         found
@@ -161,13 +165,12 @@ pub async fn list(viewer: &Viewer) -> Result<Listed> {
             number(i64::try_from(all).unwrap_or(i64::MAX))
         )));
     }
-    let mut conn = app.db.read().await?;
     let categories = &catalogue.categories;
-    let mut rows = listing::rows(viewer, &mut conn, &catalogue, &found.ids).await?;
+    let mut rows = listing::rows(viewer, &mut reading, &catalogue, &found.ids).await?;
     listing::mark_new(&mut rows, asked.marked_after);
     let facet_tags: Vec<_> = found.facets.tags.iter().map(|(id, _)| *id).collect();
-    let tag_names = catalogue.tags(&mut conn, &facet_tags).await?;
-    drop(conn);
+    let tag_names = catalogue.tags(&mut reading, &facet_tags).await?;
+    drop(reading);
     let total = i64::try_from(found.total).unwrap_or(i64::MAX);
     Ok(Listed::Page(Box::new(ListingPage {
         heading: asked.heading(),
@@ -192,14 +195,14 @@ pub async fn list(viewer: &Viewer) -> Result<Listed> {
 }
 
 /// The member of this name, where a name is all that was typed.
-async fn member(conn: &mut Conn, asked: &Asked) -> Result<Option<Link>> {
+async fn member(reading: &mut Reading<'_>, asked: &Asked) -> Result<Option<Link>> {
     let Some(name) = asked
         .only_word()
         .and_then(|word| UserName::parse(word).ok())
     else {
         return Ok(None);
     };
-    let found = accounts::queries::by_name(conn, name.as_str()).await?;
+    let found = accounts::queries::by_name(reading.conn().await?, name.as_str()).await?;
     Ok(found.map(|user| Link {
         url: asked.of_member(&user.name),
         name: user.name,

@@ -14,7 +14,7 @@ use crate::bittorrent::metainfo::Kind;
 use crate::categories::{self, Category};
 use crate::clock::Timestamp;
 use crate::db::revisions::{self, Revision};
-use crate::db::{Conn, Handle};
+use crate::db::{Conn, Handle, Mark, Reading};
 use crate::error::Result;
 use crate::ids::{CategoryId, TagId, TorrentId, UserId};
 use crate::on;
@@ -29,6 +29,7 @@ const CHANGES: i64 = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub id: TorrentId,
+    pub url: String,
     pub title: String,
     pub category: CategoryId,
     pub uploader: UserId,
@@ -49,6 +50,8 @@ pub struct Cache(Mutex<State>);
 struct State {
     /// What is kept holds at this revision of the catalogue.
     revision: Option<i64>,
+    /// Taken before that revision was read.
+    mark: Option<Mark>,
     categories: Option<Arc<Vec<Category>>>,
     tags: HashMap<TagId, Arc<Tag>>,
     rows: Recent,
@@ -71,7 +74,12 @@ pub struct Catalogue<'c> {
 
 impl Cache {
     /// Forgets what has changed, and reads the categories.
-    pub async fn now(&self, conn: &mut Conn) -> Result<Catalogue<'_>> {
+    pub async fn now(&self, reading: &mut Reading<'_>) -> Result<Catalogue<'_>> {
+        let mark = reading.db.mark();
+        if let Some(catalogue) = mark.and_then(|mark| self.unchanged(&mark)) {
+            return Ok(catalogue);
+        }
+        let conn = reading.conn().await?;
         let revision = revisions::current(conn, Revision::Catalogue).await?;
         let known = self.0.lock().revision;
         if known != Some(revision) {
@@ -82,6 +90,7 @@ impl Cache {
             };
             self.0.lock().advance(known, revision, changed);
         }
+        self.0.lock().mark_at(revision, mark);
         let kept = self.0.lock().categories_at(revision);
         let categories = match kept {
             Some(categories) => categories,
@@ -100,11 +109,26 @@ impl Cache {
             categories,
         })
     }
+
+    /// What is kept, if nothing was committed since it was looked at.
+    fn unchanged(&self, now: &Mark) -> Option<Catalogue<'_>> {
+        let state = self.0.lock();
+        state.mark.filter(|mark| mark.still(now))?;
+        Some(Catalogue {
+            cache: self,
+            revision: state.revision?,
+            categories: state.categories.clone()?,
+        })
+    }
 }
 
 impl Catalogue<'_> {
     /// The published ones of these torrents, in this order.
-    pub async fn rows(&self, conn: &mut Conn, ids: &[TorrentId]) -> Result<Vec<Arc<Row>>> {
+    pub async fn rows(
+        &self,
+        reading: &mut Reading<'_>,
+        ids: &[TorrentId],
+    ) -> Result<Vec<Arc<Row>>> {
         let mut found: Vec<Option<Arc<Row>>> = {
             let mut state = self.cache.0.lock();
             match state.revision == Some(self.revision) {
@@ -114,7 +138,7 @@ impl Catalogue<'_> {
         };
         let missing = missing(ids, &found);
         if !missing.is_empty() {
-            let read: HashMap<TorrentId, Arc<Row>> = read_rows(conn, &missing)
+            let read: HashMap<TorrentId, Arc<Row>> = read_rows(reading.conn().await?, &missing)
                 .await?
                 .into_iter()
                 .map(|row| (row.id, Arc::new(row)))
@@ -136,7 +160,11 @@ impl Catalogue<'_> {
     }
 
     /// Those of the tags that are there.
-    pub async fn tags(&self, conn: &mut Conn, ids: &[TagId]) -> Result<HashMap<TagId, Arc<Tag>>> {
+    pub async fn tags(
+        &self,
+        reading: &mut Reading<'_>,
+        ids: &[TagId],
+    ) -> Result<HashMap<TagId, Arc<Tag>>> {
         let mut found: Vec<Option<Arc<Tag>>> = {
             let state = self.cache.0.lock();
             match state.revision == Some(self.revision) {
@@ -146,7 +174,7 @@ impl Catalogue<'_> {
         };
         let missing = missing(ids, &found);
         if !missing.is_empty() {
-            let read = tags::queries::by_ids(conn, &missing).await?;
+            let read = tags::queries::by_ids(reading.conn().await?, &missing).await?;
             let read: Vec<Arc<Tag>> = read.into_iter().map(Arc::new).collect();
             found.extend(read.iter().cloned().map(Some));
             let mut state = self.cache.0.lock();
@@ -178,6 +206,13 @@ fn missing<I: Copy, T>(ids: &[I], found: &[Option<T>]) -> Vec<I> {
 }
 
 impl State {
+    /// Everything committed before `mark` was taken is in `revision`.
+    fn mark_at(&mut self, revision: i64, mark: Option<Mark>) {
+        if self.revision == Some(revision) {
+            self.mark = mark;
+        }
+    }
+
     /// From one revision to the next, without what changed between (`None`: anything may have).
     fn advance(&mut self, from: Option<i64>, to: i64, changed: Option<Vec<TorrentId>>) {
         if self.revision != from {
@@ -294,6 +329,7 @@ impl From<Array> for Row {
     fn from(row: Array) -> Self {
         Self {
             id: TorrentId(row.0),
+            url: super::url(TorrentId(row.0), &row.1),
             title: row.1,
             category: CategoryId(row.2),
             uploader: UserId(row.3),

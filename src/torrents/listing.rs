@@ -6,12 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::cache::{Catalogue, Row};
-use super::url;
 use crate::accounts::Visit;
 use crate::bittorrent::metainfo::Kind;
 use crate::bookmarks::queries as bookmarks;
 use crate::categories::Category;
-use crate::db::Conn;
+use crate::db::Reading;
 use crate::error::Result;
 use crate::ids::{TagId, TorrentId};
 use crate::tags::Tag;
@@ -114,16 +113,18 @@ const TAGS: usize = 3;
 /// The published ones of these torrents, in this order.
 pub async fn rows(
     visit: &Visit,
-    conn: &mut Conn,
+    reading: &mut Reading<'_>,
     catalogue: &Catalogue<'_>,
     ids: &[TorrentId],
 ) -> Result<Vec<RowView>> {
-    let rows = catalogue.rows(conn, ids).await?;
+    let rows = catalogue.rows(reading, ids).await?;
     let tag_ids: BTreeSet<TagId> = rows.iter().flat_map(|row| row.tags.clone()).collect();
     let tag_ids: Vec<TagId> = tag_ids.into_iter().collect();
-    let tags = catalogue.tags(conn, &tag_ids).await?;
+    let tags = catalogue.tags(reading, &tag_ids).await?;
     let bookmarked = match visit.user() {
-        Some(user) if !ids.is_empty() => Some(bookmarks::among(conn, user.id, ids).await?),
+        Some(user) if !ids.is_empty() => {
+            Some(bookmarks::among(reading.conn().await?, user.id, ids).await?)
+        }
         Some(_) => Some(HashSet::new()),
         None => None,
     };
@@ -164,7 +165,7 @@ fn view(row: &Row, category: &Category, visit: &Visit) -> RowView {
     let own = super::may_change(visit, row.uploader);
     RowView {
         id,
-        url: url(id, &row.title),
+        url: row.url.clone(),
         title: row.title.clone(),
         category: CategoryLink::of(category),
         size: row.size,

@@ -70,7 +70,8 @@ impl Title {
 /// The torrent's page: its id decides, the words after it are for people.
 pub fn url(id: TorrentId, title: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
-    let mut slug = String::new();
+    const MOST: usize = 36;
+    let mut slug = String::with_capacity(MOST);
     for c in title.nfkd() {
         if c.is_ascii_alphanumeric() {
             slug.push(c.to_ascii_lowercase());
@@ -80,7 +81,7 @@ pub fn url(id: TorrentId, title: &str) -> String {
         {
             slug.push('-');
         }
-        if slug.len() >= 36 {
+        if slug.len() >= MOST {
             break;
         }
     }

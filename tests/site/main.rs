@@ -14,6 +14,7 @@ mod categories;
 mod commands;
 mod companion;
 mod compose;
+mod costs;
 mod feeds;
 mod health;
 mod hostile;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::categories::Category;
 use crate::clock::Timestamp;
-use crate::db::Conn;
+use crate::db::Reading;
 use crate::error::Result;
 use crate::ids::{TagId, TorrentId};
 use crate::search::language::{self, Field, Names, Node, Text};
@@ -53,17 +53,17 @@ pub struct Asked {
 impl Asked {
     /// Reads the query part of a URL. Asks the database about the names in it.
     pub async fn read(
-        conn: &mut Conn,
+        reading: &mut Reading<'_>,
         categories: &[Category],
         query: &str,
     ) -> Result<(Self, Vec<Flash>)> {
-        let mut all = Self::read_all(conn, categories, &[query]).await?;
+        let mut all = Self::read_all(reading, categories, &[query]).await?;
         Ok(all.pop().unwrap_or_default())
     }
 
     /// Reads many at once, in their order, for no more questions to the database than one has.
     pub async fn read_all(
-        conn: &mut Conn,
+        reading: &mut Reading<'_>,
         categories: &[Category],
         queries: &[&str],
     ) -> Result<Vec<(Self, Vec<Flash>)>> {
@@ -72,7 +72,7 @@ impl Asked {
             .map(|query| params::read(query, categories))
             .collect();
         let nodes: Vec<Node> = read.iter().flat_map(|read| read.nodes.clone()).collect();
-        let (known, names) = names::look_up(conn, categories, &nodes).await?;
+        let (known, names) = names::look_up(reading, categories, &nodes).await?;
         let (known, names) = (Arc::new(known), Arc::new(names));
         Ok(read
             .into_iter()

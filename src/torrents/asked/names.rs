@@ -7,7 +7,7 @@ use crate::accounts::UserName;
 use crate::accounts::queries as accounts;
 use crate::bittorrent::infohash::Infohash;
 use crate::categories::Category;
-use crate::db::Conn;
+use crate::db::Reading;
 use crate::ids::UserId;
 use crate::search::language::{self, Field, Names, Node};
 use crate::tags::{self, Tag, TagName};
@@ -22,7 +22,7 @@ pub struct Known {
 }
 
 pub async fn look_up(
-    conn: &mut Conn,
+    reading: &mut Reading<'_>,
     categories: &[Category],
     nodes: &[Node],
 ) -> Result<(Known, Names), sqlx::Error> {
@@ -43,9 +43,9 @@ pub async fn look_up(
         .collect();
     if !spelled.is_empty() {
         let names: Vec<TagName> = spelled.iter().map(|(_, name)| name.clone()).collect();
-        let ids = tags::queries::resolve(conn, &names).await?;
+        let ids = tags::queries::resolve(reading.conn().await?, &names).await?;
         let found: Vec<_> = ids.values().copied().collect();
-        let found = tags::queries::by_ids(conn, &found).await?;
+        let found = tags::queries::by_ids(reading.conn().await?, &found).await?;
         for (typed, name) in spelled {
             let tag = ids
                 .get(&name)
@@ -57,7 +57,7 @@ pub async fn look_up(
     }
     for typed in wanted.members {
         if let Ok(name) = UserName::parse(&typed)
-            && let Some(user) = accounts::by_name(conn, name.as_str()).await?
+            && let Some(user) = accounts::by_name(reading.conn().await?, name.as_str()).await?
         {
             known.members.insert(typed, (user.id, user.name));
         }
@@ -65,13 +65,13 @@ pub async fn look_up(
     let mut torrents = HashMap::new();
     for typed in wanted.hashes {
         for hash in Infohash::all_in(&typed) {
-            if let Some(found) = queries::by_pasted_infohash(conn, hash).await? {
+            if let Some(found) = queries::by_pasted_infohash(reading.conn().await?, hash).await? {
                 torrents.entry(typed.clone()).or_insert(found.id);
             }
         }
     }
     let trusted = match wanted.trusted {
-        true => accounts::trusted(conn).await?,
+        true => accounts::trusted(reading.conn().await?).await?,
         false => Vec::new(),
     };
     known.add_spellings();
