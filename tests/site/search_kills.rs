@@ -169,7 +169,8 @@ async fn story(directory: &Path, mut settings: Vec<(&'static str, String)>, seed
     let from = Instant::now();
     let left = ["search/rebuild", "search.new", "search.old"];
     while left.iter().any(|name| data_dir.join(name).exists()) {
-        assert!(from.elapsed() < PATIENCE, "not rebuilt");
+        let said = || std::fs::read_to_string(data_dir.join(left[0]));
+        assert!(from.elapsed() < PATIENCE, "not rebuilt: {:?}", said());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     is_sound_soon(directory, &environment).await;
