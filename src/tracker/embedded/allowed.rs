@@ -1,7 +1,7 @@
 //! Which infohash belongs to which torrent, packed: about 28 bytes a hash, where a hash map takes 40 to 80. Sorted
-//! pieces of a few hundred hashes, one for each way in which a hash can begin, so that a look-up reads one piece and
-//! an insertion moves a part of one. All 20 bytes are compared, and a piece is searched by halving: who chooses hashes
-//! makes a piece long, never wrong, and a long one costs a few steps more.
+//! pieces of a few hundred hashes, one for each way in which a hash can begin, so that an insertion moves a part of one
+//! piece. Hashes are as good as random, so each lies near where its value says, and a look-up takes as long as in a map.
+//! All 20 bytes are compared, and steps double: who chooses hashes makes a piece long, never wrong, and costs a few steps.
 
 use std::collections::HashMap;
 
@@ -92,8 +92,57 @@ fn piece_of(hash: &ShortHash) -> usize {
     usize::from(hash[0]) << 4 | usize::from(hash[1] >> 4)
 }
 
+/// Where the hash is, or belongs.
 fn find(piece: &[Entry], hash: &ShortHash) -> Result<usize, usize> {
-    piece.binary_search_by(|entry| entry[..REST].cmp(&hash[1..]))
+    let wanted = head(&hash[1..]);
+    let compare = |at: usize| {
+        let entry = &piece[at];
+        let order = head(entry).cmp(&wanted);
+        order.then_with(|| entry[8..REST].cmp(&hash[9..]))
+    };
+    let is_below = |at: usize| compare(at).is_lt();
+    // The 32 bits after those that chose the piece, as a part of its length.
+    let part = u128::from(wanted << 4 >> 32);
+    let guess = (part * piece.len() as u128 >> 32) as usize;
+    let (mut low, mut high, mut step) = (0, piece.len(), 4);
+    if guess < high && is_below(guess) {
+        low = guess + 1;
+        while low + step < high {
+            if is_below(low + step) {
+                low += step + 1;
+                step *= 2;
+            } else {
+                high = low + step;
+            }
+        }
+    } else {
+        high = guess;
+        while low + step < high {
+            if is_below(high - step) {
+                low = high - step + 1;
+            } else {
+                high -= step;
+                step *= 2;
+            }
+        }
+    }
+    while low < high {
+        let middle = low.midpoint(high);
+        match is_below(middle) {
+            true => low = middle + 1,
+            false => high = middle,
+        }
+    }
+    match low < piece.len() && compare(low).is_eq() {
+        true => Ok(low),
+        false => Err(low),
+    }
+}
+
+/// The first eight bytes, to compare at once.
+fn head(bytes: &[u8]) -> u64 {
+    let (head, _) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    u64::from_be_bytes(*head)
 }
 
 /// `None` where the id does not fit.
