@@ -76,11 +76,13 @@ impl App {
             move || settings.read().clone().unwrap_or_else(|| unset.clone())
         };
         let seat = seat::take(&db, config.tracker.kind, data_dir).await?;
-        let tracker = Tracker::open(&db, &clock, &config.tracker, current).await?;
+        let search = Search::open(data_dir, db.clone(), &config.search)?;
+        let numbers = &search.numbers;
+        let tracker = Tracker::open(&db, &clock, &config.tracker, numbers, current).await?;
         Ok(Self {
             templates: Templates::load(clock.clone())?,
             passwords: Passwords::new(&config.accounts)?,
-            search: Search::open(data_dir, db.clone(), &config.search)?,
+            search,
             cache: Cache::default(),
             tracker,
             seat: Mutex::new(seat),

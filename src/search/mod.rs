@@ -64,7 +64,7 @@ const RETRY: Duration = Duration::from_secs(5);
 pub struct Search {
     db: Db,
     /// Swarm numbers: sorted by here, shown on torrent pages, written through by the tracker.
-    pub numbers: Numbers,
+    pub numbers: Arc<Numbers>,
     opened: RwLock<Arc<Opened>>,
     tree: RwLock<Arc<Tree>>,
     follower: Arc<tokio::sync::Mutex<Follower>>,
@@ -110,7 +110,7 @@ impl Search {
         };
         Ok(Arc::new(Self {
             db,
-            numbers: Numbers::default(),
+            numbers: Arc::default(),
             opened: RwLock::new(Arc::new(opened)),
             tree: RwLock::default(),
             follower: Arc::new(tokio::sync::Mutex::new(Follower::new(

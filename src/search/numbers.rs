@@ -56,7 +56,7 @@ impl Numbers {
         self.reader().get(u64::try_from(id.0).ok()?)
     }
 
-    /// Takes newer numbers; older ones change nothing.
+    /// Takes newer numbers; older ones change nothing. `completed` never falls.
     pub fn set(&self, id: TorrentId, swarm: Swarm) {
         let Some(index) = usize::try_from(id.0).ok().filter(|id| *id < MAX_ID) else {
             return;
@@ -67,9 +67,10 @@ impl Numbers {
         let [first, second] = &chunk[index % CHUNK];
         // Two words, not one step: a reader in between sees numbers a moment apart.
         let taken = second.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
-            (low(old) <= at).then_some(pack(swarm.completed, at))
+            let completed = high(old).max(swarm.completed);
+            Some(pack(completed, low(old).max(at))).filter(|new| low(old) <= at || *new != old)
         });
-        if taken.is_ok() {
+        if taken.is_ok_and(|old| low(old) <= at) {
             first.store(pack(swarm.seeders, swarm.leechers), Ordering::Relaxed);
         }
     }
@@ -179,6 +180,22 @@ mod tests {
         numbers.set(TorrentId(5), swarm(9, 101));
         numbers.set(TorrentId(5), swarm(3, 99));
         assert_eq!(numbers.get(TorrentId(5)), Some(swarm(9, 101)));
+    }
+
+    #[test]
+    fn completed_never_falls() {
+        let numbers = Numbers::default();
+        let completed = |completed, at| Swarm {
+            completed,
+            ..swarm(0, at)
+        };
+        numbers.set(TorrentId(5), completed(7, 100));
+        numbers.set(TorrentId(5), completed(6, 100));
+        numbers.set(TorrentId(5), completed(0, 101));
+        assert_eq!(numbers.get(TorrentId(5)), Some(completed(7, 101)));
+        // Somebody's clock was put back.
+        numbers.set(TorrentId(5), completed(8, 99));
+        assert_eq!(numbers.get(TorrentId(5)), Some(completed(8, 101)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::config::{self, TrackerKind};
 use crate::db::{Conn, Db};
 use crate::ids::{TorrentId, UserId};
 use crate::outbox;
+use crate::search;
 use crate::settings::Settings;
 use embedded::Embedded;
 use torrust::Torrust;
@@ -34,11 +35,12 @@ pub enum Tracker {
 }
 
 impl Tracker {
-    /// The tracker of the configuration; what was kept for a companion is let go where there is none any more.
+    /// The tracker of the configuration, which shows in `numbers` what it stores; what was kept for a companion is let go where there is none any more.
     pub async fn open(
         db: &Db,
         clock: &Clock,
         config: &config::Tracker,
+        numbers: &Arc<search::Numbers>,
         settings: impl Fn() -> Arc<Settings> + Send + Sync + 'static,
     ) -> anyhow::Result<Self> {
         let mut tx = db.write().await?;
@@ -54,7 +56,8 @@ impl Tracker {
         let (db, clock, config) = (db.clone(), clock.clone(), config.clone());
         Ok(match config.kind {
             TrackerKind::Embedded => {
-                Self::Embedded(Embedded::open(db, clock, config, settings).await?)
+                let numbers = numbers.clone();
+                Self::Embedded(Embedded::open(db, clock, config, numbers, settings).await?)
             }
             TrackerKind::Torrust => Self::Torrust(Arc::new(Torrust::new(db, clock, config)?)),
             TrackerKind::None => Self::Public(config.announce_urls),

@@ -340,7 +340,7 @@ fn way(side: Side, caller: Caller) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use super::*;
@@ -356,7 +356,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_700_000_000);
     const PASSKEY: &str = "0123456789abcdef0123456789abcdef";
 
-    async fn member(db: &Db, name: &str, passkey: &str) -> UserId {
+    pub async fn member(db: &Db, name: &str, passkey: &str) -> UserId {
         let mut tx = db.write().await.unwrap();
         let new = NewUser {
             name: &UserName::parse(name).unwrap(),
@@ -371,7 +371,7 @@ mod tests {
         id
     }
 
-    async fn torrent(db: &Db, by: UserId) {
+    pub async fn torrent(db: &Db, by: UserId) {
         const CATEGORY: &str = "insert into categories (id, slug, name, description, icon, position, torznab) \
             values (1, 'a', 'A', '', 'folder', 1, 8000)";
         const TORRENT: &str = "insert into torrents (revision, state, infohash_v1, name, title, description, \
@@ -396,7 +396,8 @@ mod tests {
         torrent(&db, bob).await;
         let settings = Arc::new(Settings::before_setup("http://site.test".to_owned()));
         let (clock, config) = (Clock::fixed(NOW), config::Tracker::default());
-        let tracker = Embedded::open(db.clone(), clock, config, move || settings.clone());
+        let numbers = Arc::default();
+        let tracker = Embedded::open(db.clone(), clock, config, numbers, move || settings.clone());
         let tracker = tracker.await.unwrap();
         let query = format!(
             "info_hash={}&peer_id=-SB0001-000000000001&port=1&left=0",

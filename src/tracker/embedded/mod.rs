@@ -4,10 +4,15 @@
 
 mod accounting;
 mod address;
+mod allowed;
 pub mod announce;
 mod answer;
+mod carried;
 mod counters;
+#[cfg(test)]
+mod held;
 mod holdings;
+mod id_set;
 pub mod listen;
 mod lookups;
 mod memory;
@@ -35,6 +40,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config;
 use crate::db::Db;
 use crate::ids::TorrentId;
+use crate::search;
 use crate::secrets::Secrets;
 use crate::settings::Settings;
 use accounting::Ledger;
@@ -103,6 +109,7 @@ impl Embedded {
         db: Db,
         clock: Clock,
         config: config::Tracker,
+        numbers: Arc<search::Numbers>,
         settings: impl Fn() -> Arc<Settings> + Send + Sync + 'static,
     ) -> anyhow::Result<Arc<Self>> {
         let lifetime_s = config.interval_s.saturating_mul(2).saturating_add(SLACK_S);
@@ -118,7 +125,7 @@ impl Embedded {
                 },
             }),
             ledger: Ledger::default(),
-            numbers: NumbersBook::default(),
+            numbers: NumbersBook::new(numbers),
             store: tokio::sync::Mutex::new(Store::new(lifetime_s, config.total_peers)),
             carried_until: clock.now().plus(i64::from(lifetime_s)),
             carries: AtomicBool::new(true),
@@ -241,7 +248,7 @@ impl Embedded {
             self.tally.too_fast(too_fast);
         }
         let numbers = self.numbers.flush(&self.db, &self.swarms, now).await?;
-        let samples = self.numbers.sample(&self.db, now).await?;
+        let samples = self.numbers.sample(&self.db, &self.swarms, now).await?;
         Ok(numbers || samples)
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::QueryBuilder;
 
 use super::accounting::{SessionKey, Totals};
+use super::swarm::Size;
 use crate::clock::Timestamp;
 use crate::db::{Conn, Tx};
 use crate::ids::{TorrentId, UserId};
@@ -97,9 +98,9 @@ fn from_hex(text: &str) -> anyhow::Result<Option<Vec<u8>>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredNumbers {
     pub torrent: TorrentId,
-    pub seeders: u32,
-    pub leechers: u32,
+    pub size: Size,
     pub completed: i64,
+    pub updated_at: Timestamp,
 }
 
 /// The numbers of at most `limit` torrents after `id`, as [`torrents_by_id`] reads them.
@@ -110,7 +111,7 @@ pub async fn numbers_by_id(
 ) -> anyhow::Result<Option<(TorrentId, Vec<StoredNumbers>)>> {
     const SQL: &str = "select max(torrent_id), string_agg(line, ';') from (select torrent_id, \
         cast(torrent_id as text) || ',' || cast(seeders as text) || ',' || cast(leechers as text) || ',' \
-        || cast(completed as text) as line from swarms where torrent_id > $1 order by torrent_id limit $2) as page";
+        || cast(completed as text) || ',' || cast(updated_at as text) as line from swarms where torrent_id > $1 order by torrent_id limit $2) as page";
     let (last, lines): (Option<TorrentId>, Option<String>) = on!(conn, |c| sqlx::query_as(SQL)
         .bind(id)
         .bind(limit)
@@ -124,9 +125,12 @@ pub async fn numbers_by_id(
         let mut part = || parts.next().unwrap_or_default().parse::<i64>();
         Ok(StoredNumbers {
             torrent: TorrentId(part()?),
-            seeders: u32::try_from(part()?)?,
-            leechers: u32::try_from(part()?)?,
+            size: Size {
+                seeders: u32::try_from(part()?)?,
+                leechers: u32::try_from(part()?)?,
+            },
             completed: part()?,
+            updated_at: Timestamp(part()?),
         })
     });
     let rows = rows.collect::<anyhow::Result<_>>()?;
@@ -330,10 +334,32 @@ pub async fn complete(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewNumbers {
     pub torrent: TorrentId,
-    pub seeders: u32,
-    pub leechers: u32,
+    pub size: Size,
     /// Added to what is stored.
     pub completed: i64,
+}
+
+/// What is stored of how often these were completed.
+pub async fn completed_of(
+    conn: &mut Conn,
+    torrents: &[TorrentId],
+) -> Result<Vec<(TorrentId, i64)>, sqlx::Error> {
+    let mut rows = Vec::with_capacity(torrents.len());
+    for torrents in portions(torrents) {
+        let mut some: Vec<(TorrentId, i64)> = on!(conn, |c: B| {
+            let mut sql = QueryBuilder::<B>::new(
+                "select torrent_id, completed from swarms where torrent_id in (",
+            );
+            let mut ids = sql.separated(", ");
+            for torrent in torrents {
+                ids.push_bind(*torrent);
+            }
+            ids.push_unseparated(")");
+            sql.build_query_as().fetch_all(c).await
+        })?;
+        rows.append(&mut some);
+    }
+    Ok(rows)
 }
 
 pub async fn save_numbers(
@@ -349,8 +375,8 @@ pub async fn save_numbers(
             sql.push_values(rows, |mut values, row| {
                 values
                     .push_bind(row.torrent)
-                    .push_bind(i64::from(row.seeders))
-                    .push_bind(i64::from(row.leechers))
+                    .push_bind(i64::from(row.size.seeders))
+                    .push_bind(i64::from(row.size.leechers))
                     .push_bind(row.completed)
                     .push_bind(at);
             });

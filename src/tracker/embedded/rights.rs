@@ -1,13 +1,14 @@
 //! Who may announce what: passkeys and infohashes in memory, following the database by revisions. Nothing here
 //! depends on a request finishing: whatever was committed, by any process, is seen within a second.
 //!
-//! A torrent takes about 60 bytes for each of its hashes, a member about 100.
+//! A torrent takes about 28 bytes for each of its hashes (`allowed`), a member about 100.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
+use super::allowed::{AllowList, Allowed};
 use super::queries::{self, TorrentRow};
 use super::request::ShortHash;
 use super::swarm::Side;
@@ -51,14 +52,7 @@ impl Default for Seen {
 
 #[derive(Default)]
 struct Torrents {
-    by_hash: HashMap<ShortHash, Allowed>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Allowed {
-    torrent: TorrentId,
-    side: Side,
-    deleted: bool,
+    by_hash: AllowList,
 }
 
 #[derive(Default)]
@@ -223,7 +217,7 @@ impl Torrents {
                     side,
                     deleted: !row.allowed,
                 };
-                self.by_hash.insert(hash, allowed);
+                self.by_hash.insert(&hash, allowed);
             }
             if !row.allowed {
                 revoked.torrents.push(row.id);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::accounting::{Batch, Known, LATE_S, Ledger, Mark, Report, SessionKey, Totals};
 use super::memory::{Memory, Remembered};
 use super::numbers::NumbersBook;
-use super::queries::{self, Additions, Baseline, BookRow, NewNumbers};
+use super::queries::{self, Additions, Baseline, BookRow, NewNumbers, StoredNumbers};
 use super::swarm::Swarms;
 use crate::clock::Timestamp;
 use crate::db::{Db, Tx};
@@ -147,6 +147,9 @@ impl Store {
                         self.marks.put(key, mark);
                     }
                     too_fast += tell_once(&mut self.told, written.too_fast);
+                    for row in &written.completed {
+                        swarms.stored(row.torrent, row.size);
+                    }
                     numbers.wrote(&written.completed);
                     self.batch.truncate(from);
                     self.part = next_part(self.part, begun.elapsed());
@@ -246,7 +249,7 @@ struct Written {
     stored: Vec<(SessionKey, Remembered)>,
     marks: Vec<(SessionKey, Mark)>,
     too_fast: Vec<(SessionKey, u64)>,
-    completed: Vec<NewNumbers>,
+    completed: Vec<StoredNumbers>,
     /// Places in the part whose sessions an earlier run may have stored.
     known_before: HashSet<i64>,
 }
@@ -284,19 +287,7 @@ async fn write_part(
             *completed.entry(torrent).or_default() += 1;
         }
     }
-    let completed: Vec<NewNumbers> = completed
-        .into_iter()
-        .map(|(torrent, completed)| {
-            let counts = swarms.counts(torrent).unwrap_or_default();
-            NewNumbers {
-                torrent,
-                seeders: counts.seeders,
-                leechers: counts.leechers,
-                completed,
-            }
-        })
-        .collect();
-    queries::save_numbers(&mut tx, &completed, now).await?;
+    let completed = save_completed(&mut tx, &completed, swarms, now).await?;
     if entries.writes_nothing() {
         drop(tx);
     } else {
@@ -309,6 +300,37 @@ async fn write_part(
         completed,
         known_before,
     })
+}
+
+/// Adds to how often torrents were completed, with their numbers of now; answers what is stored then.
+async fn save_completed(
+    tx: &mut Tx,
+    more: &BTreeMap<TorrentId, i64>,
+    swarms: &Swarms,
+    now: Timestamp,
+) -> Result<Vec<StoredNumbers>, sqlx::Error> {
+    if more.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Until the commit is seen to succeed nobody knows what is stored.
+    swarms.mark_changed(more.keys().copied());
+    let row = |(&torrent, &completed)| NewNumbers {
+        torrent,
+        size: swarms.counts(torrent).unwrap_or_default().size(),
+        completed,
+    };
+    let rows: Vec<NewNumbers> = more.iter().map(row).collect();
+    queries::save_numbers(tx, &rows, now).await?;
+    let torrents: Vec<TorrentId> = more.keys().copied().collect();
+    let completed = queries::completed_of(tx, &torrents).await?;
+    let completed: HashMap<TorrentId, i64> = completed.into_iter().collect();
+    let stored = |row: &NewNumbers| StoredNumbers {
+        torrent: row.torrent,
+        size: row.size,
+        completed: completed.get(&row.torrent).copied().unwrap_or(0),
+        updated_at: now,
+    };
+    Ok(rows.iter().map(stored).collect())
 }
 
 #[derive(Default)]

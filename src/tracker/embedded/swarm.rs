@@ -5,14 +5,15 @@
 //! Memory is bounded: at most `tracker.total_peers` peers, [`MOST_PEERS_OF_SWARM`] in a swarm, a handful of one owner
 //! in a swarm, and of a member as many as `holdings` allows. A peer takes about 150 bytes in a large
 //! swarm, 220 in one of fifty, 720 alone in its torrent and its member's only one (a test measures it); half as much
-//! again for a moment while a large table grows.
+//! again for a moment while a large table grows. A torrent without peers takes none, or two bytes (`carried`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
+use super::carried::Carried;
 use super::holdings::{Holdings, Limit, Most};
 pub use super::peers::Given;
 use super::peers::{Key, Peers, seconds};
@@ -49,6 +50,22 @@ pub struct Counts {
     pub leechers: u32,
     /// Those of the leechers that want nothing more (BEP 21).
     pub paused: u32,
+}
+
+/// What is stored of a swarm, and shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    pub seeders: u32,
+    pub leechers: u32,
+}
+
+/// A torrent whose size changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    pub torrent: TorrentId,
+    pub size: Size,
+    /// What it was when it was last asked for; `None` where that may not be what is stored.
+    pub was: Option<Size>,
 }
 
 /// One announce as the swarm sees it.
@@ -98,31 +115,24 @@ pub struct Swarms {
     bounds: Bounds,
 }
 
-#[derive(Default)]
 struct Shard {
     swarms: HashMap<TorrentId, Swarm>,
-    /// Torrents whose counts changed since they were last asked for.
-    changed: HashSet<TorrentId>,
+    /// Peers that a run before this one counted and that have not come back yet.
+    carried: Carried,
+    /// Torrents whose size changed since they were last asked for, and [`Changed::was`].
+    changed: HashMap<TorrentId, Option<Size>>,
 }
 
 #[derive(Default)]
 struct Swarm {
     /// By [`Side`].
     sides: [Option<Box<Peers>>; 2],
-    /// Peers that a run before this one counted and that have not come back yet.
-    carried: Carried,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-struct Carried {
-    seeders: u32,
-    leechers: u32,
 }
 
 impl Swarms {
     pub fn new(bounds: Bounds) -> Self {
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            shards: (0..SHARDS).map(Shard::new).map(Mutex::new).collect(),
             members: Holdings::new(bounds.of_member),
             peers: AtomicUsize::new(0),
             occupied: AtomicUsize::new(0),
@@ -134,19 +144,26 @@ impl Swarms {
     /// announce again, and leave.
     pub fn announce(&self, visit: &Visit) -> Result<Found, Limit> {
         let mut shard = self.shard(visit.torrent).lock();
-        let Shard { swarms, changed } = &mut *shard;
+        let Shard {
+            swarms,
+            carried,
+            changed,
+        } = &mut *shard;
         let swarm = swarms.entry(visit.torrent).or_default();
-        let before = (swarm.counts(), swarm.peers());
-        let found = self.take_in(swarm, visit).map(|()| Found {
-            counts: swarm.counts(),
+        let before = swarm.peers();
+        let was = swarm.counts(carried.get(visit.torrent)).size();
+        let taken = self.take_in(swarm, carried, visit);
+        let counts = swarm.counts(carried.get(visit.torrent));
+        let found = taken.map(|()| Found {
+            counts,
             peers: match (visit.event, &swarm.sides[visit.side as usize]) {
                 (Event::Stopped, _) | (_, None) => Vec::new(),
                 (_, Some(side)) => side.pick(visit, self.oldest(visit.at)),
             },
         });
-        self.note_change(before.1, swarm.peers());
-        if swarm.counts() != before.0 {
-            changed.insert(visit.torrent);
+        self.note_change(before, swarm.peers());
+        if counts.size() != was {
+            changed.entry(visit.torrent).or_insert(Some(was));
         }
         if swarm.is_empty() {
             swarms.remove(&visit.torrent);
@@ -154,7 +171,12 @@ impl Swarms {
         found
     }
 
-    fn take_in(&self, swarm: &mut Swarm, visit: &Visit) -> Result<(), Limit> {
+    fn take_in(
+        &self,
+        swarm: &mut Swarm,
+        carried: &mut Carried,
+        visit: &Visit,
+    ) -> Result<(), Limit> {
         let key = visit.key();
         let knows = swarm.knows(&key);
         let side = swarm.sides[visit.side as usize].get_or_insert_default();
@@ -170,7 +192,10 @@ impl Swarms {
             && visit.event != Event::Started
             && !knows
         {
-            swarm.uncarry(visit.seeding && visit.event != Event::Completed);
+            carried.take_one(
+                visit.torrent,
+                visit.seeding && visit.event != Event::Completed,
+            );
         }
         Ok(())
     }
@@ -211,47 +236,30 @@ impl Swarms {
 
     /// The torrent's numbers now; `None` when nobody is here.
     pub fn counts(&self, torrent: TorrentId) -> Option<Counts> {
-        self.shard(torrent)
-            .lock()
-            .swarms
-            .get(&torrent)
-            .map(Swarm::counts)
+        let shard = self.shard(torrent).lock();
+        let counts = shard.counts(torrent);
+        (shard.swarms.contains_key(&torrent) || counts != Counts::default()).then_some(counts)
     }
 
     /// Peers counted by an earlier run; they fade as clients come back or leave, and end with [`forget_carried`].
     ///
     /// [`forget_carried`]: Self::forget_carried
-    pub fn carry(&self, torrent: TorrentId, seeders: u32, leechers: u32) {
-        let mut shard = self.shard(torrent).lock();
-        shard.swarms.entry(torrent).or_default().carried = Carried { seeders, leechers };
+    pub fn carry(&self, torrent: TorrentId, size: Size) {
+        self.shard(torrent).lock().carried.set(torrent, size);
     }
 
     /// One of those that an earlier run counted has announced; its role then is a guess from its role now.
     pub fn returned(&self, torrent: TorrentId, was_seeding: bool) {
         let mut shard = self.shard(torrent).lock();
-        let Shard { swarms, changed } = &mut *shard;
-        if let Some(swarm) = swarms.get_mut(&torrent)
-            && swarm.carried != Carried::default()
-        {
-            swarm.uncarry(was_seeding);
-            changed.insert(torrent);
-            if swarm.is_empty() {
-                swarms.remove(&torrent);
-            }
-        }
+        let was = shard.counts(torrent).size();
+        shard.carried.take_one(torrent, was_seeding);
+        shard.note_change(torrent, was);
     }
 
+    /// From now on nothing is carried; whose numbers that changes comes out of [`Self::take_changed`] by and by.
     pub fn forget_carried(&self) {
         for shard in &self.shards {
-            let mut shard = shard.lock();
-            let Shard { swarms, changed } = &mut *shard;
-            swarms.retain(|&torrent, swarm| {
-                if swarm.carried != Carried::default() {
-                    swarm.carried = Carried::default();
-                    changed.insert(torrent);
-                }
-                !swarm.is_empty()
-            });
+            shard.lock().carried.fade();
         }
     }
 
@@ -259,6 +267,7 @@ impl Swarms {
     pub fn remove(&self, torrent: TorrentId) {
         let mut shard = self.shard(torrent).lock();
         shard.changed.remove(&torrent);
+        shard.carried.set(torrent, Size::default());
         if let Some(swarm) = shard.swarms.remove(&torrent) {
             for key in swarm.sides.iter().flatten().flat_map(|side| side.keys()) {
                 self.left(key, torrent);
@@ -279,15 +288,24 @@ impl Swarms {
     pub fn expire(&self, step: usize, now: Timestamp) {
         let oldest = self.oldest(now);
         let mut shard = self.shards[step % SHARDS].lock();
-        let Shard { swarms, changed } = &mut *shard;
+        let Shard {
+            swarms,
+            carried,
+            changed,
+        } = &mut *shard;
         swarms.retain(|&torrent, swarm| {
-            if self.thin(torrent, swarm, |_, seen| seen < oldest) {
-                changed.insert(torrent);
+            let was = swarm.counts(carried.get(torrent));
+            self.thin(torrent, swarm, |_, seen| seen < oldest);
+            if swarm.counts(carried.get(torrent)).size() != was.size() {
+                changed.entry(torrent).or_insert(Some(was.size()));
             }
             !swarm.is_empty()
         });
         if swarms.capacity() > 256 && swarms.len() < swarms.capacity() / 4 {
             swarms.shrink_to(swarms.len() * 2);
+        }
+        if changed.is_empty() && changed.capacity() > 256 {
+            changed.shrink_to(0);
         }
     }
 
@@ -295,27 +313,44 @@ impl Swarms {
         SHARDS
     }
 
-    /// At most about `limit` torrents whose counts changed, with the counts of now.
-    pub fn take_changed(&self, limit: usize) -> Vec<(TorrentId, Counts)> {
+    /// At most `limit` torrents whose size changed, with that of now.
+    pub fn take_changed(&self, limit: usize) -> Vec<Changed> {
         let mut taken = Vec::new();
         for shard in &self.shards {
             let mut shard = shard.lock();
-            let Shard { swarms, changed } = &mut *shard;
             let room = limit.saturating_sub(taken.len());
-            let some: Vec<TorrentId> = changed.iter().copied().take(room).collect();
-            for torrent in some {
-                changed.remove(&torrent);
-                let counts = swarms.get(&torrent).map(Swarm::counts).unwrap_or_default();
-                taken.push((torrent, counts));
+            let some = shard.changed.iter().take(room);
+            let some: Vec<_> = some.map(|(torrent, was)| (*torrent, *was)).collect();
+            for (torrent, was) in some {
+                shard.changed.remove(&torrent);
+                let size = shard.counts(torrent).size();
+                taken.push(Changed { torrent, size, was });
+            }
+        }
+        // Whoever is here comes first.
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let room = limit.saturating_sub(taken.len());
+            for torrent in shard.carried.tell_faded(room) {
+                let size = shard.counts(torrent).size();
+                let was = None;
+                taken.push(Changed { torrent, size, was });
             }
         }
         taken
     }
 
-    /// Puts back what could not be written.
+    /// What is stored of these is not known: they are taken again.
     pub fn mark_changed(&self, torrents: impl Iterator<Item = TorrentId>) {
         for torrent in torrents {
-            self.shard(torrent).lock().changed.insert(torrent);
+            self.shard(torrent).lock().changed.insert(torrent, None);
+        }
+    }
+
+    /// What was stored of a torrent that [`Self::mark_changed`] named.
+    pub fn stored(&self, torrent: TorrentId, size: Size) {
+        if let Some(was) = self.shard(torrent).lock().changed.get_mut(&torrent) {
+            *was = Some(size);
         }
     }
 
@@ -358,26 +393,20 @@ impl Swarms {
     }
 
     fn thin_one(&self, shard: &mut Shard, torrent: TorrentId, gone: impl Fn(&Key) -> bool) {
-        let Shard { swarms, changed } = shard;
-        let Some(swarm) = swarms.get_mut(&torrent) else {
+        let was = shard.counts(torrent).size();
+        let Some(swarm) = shard.swarms.get_mut(&torrent) else {
             return;
         };
-        if self.thin(torrent, swarm, |key, _| gone(key)) {
-            changed.insert(torrent);
-        }
+        self.thin(torrent, swarm, |key, _| gone(key));
         if swarm.is_empty() {
-            swarms.remove(&torrent);
+            shard.swarms.remove(&torrent);
         }
+        shard.note_change(torrent, was);
     }
 
-    /// Takes peers out; answers whether the counts are other ones now.
-    fn thin(
-        &self,
-        torrent: TorrentId,
-        swarm: &mut Swarm,
-        gone: impl Fn(&Key, u32) -> bool,
-    ) -> bool {
-        let before = (swarm.counts(), swarm.peers());
+    /// Takes peers out.
+    fn thin(&self, torrent: TorrentId, swarm: &mut Swarm, gone: impl Fn(&Key, u32) -> bool) {
+        let before = swarm.peers();
         for side in &mut swarm.sides {
             let Some(peers) = side else { continue };
             peers.remove_all(&gone, |key| self.left(key, torrent));
@@ -385,8 +414,41 @@ impl Swarms {
                 *side = None;
             }
         }
-        self.note_change(before.1, swarm.peers());
-        swarm.counts() != before.0
+        self.note_change(before, swarm.peers());
+    }
+}
+
+impl Shard {
+    fn new(number: usize) -> Self {
+        Self {
+            swarms: HashMap::new(),
+            carried: Carried::new(number, SHARDS),
+            changed: HashMap::new(),
+        }
+    }
+
+    fn counts(&self, torrent: TorrentId) -> Counts {
+        let carried = self.carried.get(torrent);
+        match self.swarms.get(&torrent) {
+            Some(swarm) => swarm.counts(carried),
+            None => Swarm::default().counts(carried),
+        }
+    }
+
+    /// A torrent's size may be another one now.
+    fn note_change(&mut self, torrent: TorrentId, was: Size) {
+        if self.counts(torrent).size() != was {
+            self.changed.entry(torrent).or_insert(Some(was));
+        }
+    }
+}
+
+impl Counts {
+    pub fn size(self) -> Size {
+        Size {
+            seeders: self.seeders,
+            leechers: self.leechers,
+        }
     }
 }
 
@@ -400,20 +462,20 @@ impl Visit {
 }
 
 impl Swarm {
-    fn counts(&self) -> Counts {
+    fn counts(&self, carried: Size) -> Counts {
         let mut counts = Counts::default();
         for side in self.sides.iter().flatten() {
             counts.seeders = counts.seeders.max(count(side.seeders()));
             counts.leechers = counts.leechers.max(count(side.leechers()));
             counts.paused = counts.paused.max(side.paused());
         }
-        counts.seeders = counts.seeders.saturating_add(self.carried.seeders);
-        counts.leechers = counts.leechers.saturating_add(self.carried.leechers);
+        counts.seeders = counts.seeders.saturating_add(carried.seeders);
+        counts.leechers = counts.leechers.saturating_add(carried.leechers);
         counts
     }
 
     fn is_empty(&self) -> bool {
-        self.carried == Carried::default() && self.peers() == 0
+        self.peers() == 0
     }
 
     /// Peers of both sides.
@@ -423,17 +485,6 @@ impl Swarm {
 
     fn knows(&self, key: &Key) -> bool {
         self.sides.iter().flatten().any(|side| side.has(key))
-    }
-
-    /// One of the carried is here again, or is known to have left.
-    fn uncarry(&mut self, was_seeding: bool) {
-        let Carried { seeders, leechers } = &mut self.carried;
-        let (first, second) = match was_seeding {
-            true => (seeders, leechers),
-            false => (leechers, seeders),
-        };
-        let one = if *first > 0 { first } else { second };
-        *one = one.saturating_sub(1);
     }
 }
 
