@@ -94,7 +94,39 @@ impl Numbers {
     }
 }
 
+/// One of a swarm's numbers.
+#[derive(Clone, Copy)]
+pub(super) enum Which {
+    Seeders,
+    Leechers,
+    Completed,
+}
+
 impl Reader<'_> {
+    /// Tells `take` one number of each torrent, in the order of their ids here; `None` is unknown. Ids that lie close
+    /// together are quick.
+    pub fn each(&self, which: Which, ids: &[u64], mut take: impl FnMut(usize, Option<u32>)) {
+        let number = |[first, second]: &[AtomicU64; 2]| {
+            let second = second.load(Ordering::Relaxed);
+            let number = match which {
+                Which::Seeders => high(first.load(Ordering::Relaxed)),
+                Which::Leechers => low(first.load(Ordering::Relaxed)),
+                Which::Completed => high(second),
+            };
+            (low(second) != 0).then_some(number)
+        };
+        let mut at = usize::MAX;
+        let mut chunk: Option<&Chunk> = None;
+        for (n, id) in ids.iter().enumerate() {
+            let index = usize::try_from(*id).unwrap_or(usize::MAX);
+            if index / CHUNK != at {
+                at = index / CHUNK;
+                chunk = self.0.get(at).and_then(Option::as_deref);
+            }
+            take(n, chunk.and_then(|chunk| number(&chunk[index % CHUNK])));
+        }
+    }
+
     pub fn get(&self, id: u64) -> Option<Swarm> {
         let index = usize::try_from(id).ok()?;
         let chunk = self.0.get(index / CHUNK)?.as_ref()?;
@@ -196,6 +228,28 @@ mod tests {
         // Somebody's clock was put back.
         numbers.set(TorrentId(5), completed(8, 99));
         assert_eq!(numbers.get(TorrentId(5)), Some(completed(8, 101)));
+    }
+
+    #[test]
+    fn one_number_of_many_is_what_each_says() {
+        let numbers = Numbers::default();
+        let ids = [9_000, 3, 4, 4_095, 4_096, 1_000_000, 5, u64::MAX];
+        for (n, id) in ids.iter().enumerate().filter(|(n, _)| n % 3 != 1) {
+            numbers.set(TorrentId(*id as i64), swarm(n as u32, 7));
+        }
+        let reader = numbers.reader();
+        type Of = fn(Swarm) -> u32;
+        let all: [(Which, Of); 3] = [
+            (Which::Seeders, |swarm| swarm.seeders),
+            (Which::Leechers, |swarm| swarm.leechers),
+            (Which::Completed, |swarm| swarm.completed),
+        ];
+        for (which, of) in all {
+            let mut told = Vec::new();
+            reader.each(which, &ids, |n, number| told.push((n, number)));
+            let expected = ids.iter().map(|id| reader.get(*id).map(of));
+            assert_eq!(told, expected.enumerate().collect::<Vec<_>>());
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::bits::Bits;
 use super::evaluate::{Evaluator, View};
 use super::filter::{Direction, Key, Place, Sort, SortKey};
 use super::index::column;
-use super::numbers::{Reader, Swarm};
+use super::numbers::{Reader, Swarm, Which};
 use super::query::Question;
 
 /// Which places to keep.
@@ -119,7 +119,7 @@ struct Ranking<'s> {
 enum Keys<'s> {
     Number(Arc<dyn ColumnValues<u64>>),
     /// Of a torrent by its id.
-    Swarm(&'s Reader<'s>, fn(&Swarm) -> u32),
+    Swarm(&'s Reader<'s>, Which),
     /// Ordinals in the segment's dictionary of title keys, doubled and raised by one: a name that is not there has
     /// its place between two of them.
     Name(StrColumn, Arc<dyn ColumnValues<u64>>),
@@ -139,9 +139,9 @@ impl<'s> Ranking<'s> {
         let keys = match best.sort.key {
             SortKey::Date => Keys::Number(full(columns.u64(column::CREATED_AT)?)),
             SortKey::Size => Keys::Number(full(columns.u64(column::SIZE)?)),
-            SortKey::Seeders => Keys::Swarm(numbers, |swarm| swarm.seeders),
-            SortKey::Leechers => Keys::Swarm(numbers, |swarm| swarm.leechers),
-            SortKey::Completed => Keys::Swarm(numbers, |swarm| swarm.completed),
+            SortKey::Seeders => Keys::Swarm(numbers, Which::Seeders),
+            SortKey::Leechers => Keys::Swarm(numbers, Which::Leechers),
+            SortKey::Completed => Keys::Swarm(numbers, Which::Completed),
             SortKey::Need => Keys::Need(numbers, full(columns.u64(column::SIZE)?)),
             SortKey::Name => {
                 let names = columns
@@ -268,11 +268,11 @@ impl Keys<'_> {
                 }
                 false
             }
-            Self::Swarm(numbers, number) => {
+            Self::Swarm(numbers, which) => {
                 all_ids.get_vals(docs, ids);
-                for (rank, id) in ranks.iter_mut().zip(ids) {
-                    *rank = rank_of_number(numbers.get(*id).as_ref().map(number), descending);
-                }
+                numbers.each(*which, ids, |n, number| {
+                    ranks[n] = rank_of_number(number, descending);
+                });
                 true
             }
             Self::Need(numbers, sizes) => {

@@ -35,7 +35,8 @@ pub enum Tracker {
 }
 
 impl Tracker {
-    /// The tracker of the configuration, which shows in `numbers` what it stores; what was kept for a companion is let go where there is none any more.
+    /// The tracker of the configuration, which shows in `numbers` what it stores; what was kept for a companion is let
+    /// go where there is none any more.
     pub async fn open(
         db: &Db,
         clock: &Clock,
