@@ -89,7 +89,7 @@ impl AllowList {
 }
 
 fn piece_of(hash: &ShortHash) -> usize {
-    usize::from(hash[0]) << 4 | usize::from(hash[1] >> 4)
+    (usize::from(hash[0]) << 4) | usize::from(hash[1] >> 4)
 }
 
 /// Where the hash is, or belongs.
@@ -102,8 +102,8 @@ fn find(piece: &[Entry], hash: &ShortHash) -> Result<usize, usize> {
     };
     let is_below = |at: usize| compare(at).is_lt();
     // The 32 bits after those that chose the piece, as a part of its length.
-    let part = u128::from(wanted << 4 >> 32);
-    let guess = (part * piece.len() as u128 >> 32) as usize;
+    let part = u128::from((wanted << 4) >> 32);
+    let guess = ((part * piece.len() as u128) >> 32) as usize;
     let (mut low, mut high, mut step) = (0, piece.len(), 4);
     if guess < high && is_below(guess) {
         low = guess + 1;
