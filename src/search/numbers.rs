@@ -105,15 +105,25 @@ pub(super) enum Which {
 impl Reader<'_> {
     /// Tells `take` one number of each torrent, in the order of their ids here; `None` is unknown. Ids that lie close
     /// together are quick.
-    pub fn each(&self, which: Which, ids: &[u64], mut take: impl FnMut(usize, Option<u32>)) {
+    pub fn each(&self, which: Which, ids: &[u64], take: impl FnMut(usize, Option<u32>)) {
+        // Chosen once for all of them.
+        match which {
+            Which::Seeders => self.each_by(|first, _| high(first), ids, take),
+            Which::Leechers => self.each_by(|first, _| low(first), ids, take),
+            Which::Completed => self.each_by(|_, second| high(second), ids, take),
+        }
+    }
+
+    fn each_by(
+        &self,
+        number: impl Fn(u64, u64) -> u32,
+        ids: &[u64],
+        mut take: impl FnMut(usize, Option<u32>),
+    ) {
         let number = |[first, second]: &[AtomicU64; 2]| {
+            let first = first.load(Ordering::Relaxed);
             let second = second.load(Ordering::Relaxed);
-            let number = match which {
-                Which::Seeders => high(first.load(Ordering::Relaxed)),
-                Which::Leechers => low(first.load(Ordering::Relaxed)),
-                Which::Completed => high(second),
-            };
-            (low(second) != 0).then_some(number)
+            (low(second) != 0).then(|| number(first, second))
         };
         let mut at = usize::MAX;
         let mut chunk: Option<&Chunk> = None;
