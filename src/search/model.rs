@@ -513,8 +513,11 @@ fn filled(changes: &[(Entry, bool)], swarms: &[(i64, u32)]) -> (std::sync::Arc<S
             completed: *n / 2,
             updated_at: Timestamp(if id % 3 == 0 { 7 } else { NOW.0 }),
         };
-        model.swarms.insert(*id, swarm);
         search.numbers.set(TorrentId(*id), swarm);
+        // A counter that never falls.
+        let known = model.swarms.get(id).map_or(0, |known| known.completed);
+        let completed = swarm.completed.max(known);
+        model.swarms.insert(*id, Swarm { completed, ..swarm });
     }
     (search, model)
 }
