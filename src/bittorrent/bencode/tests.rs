@@ -9,13 +9,14 @@ fn refused(input: &[u8]) -> (Rule, usize) {
     (error.rule, error.offset)
 }
 
-/// Runs a hostile input and asserts that the answer comes quickly, in an unoptimised build too.
+/// Runs a hostile input and asserts that the answer comes quickly, in an unoptimised build too and on a machine that
+/// runs everything else meanwhile: what grows with the square takes minutes.
 fn quickly<T>(work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let answer = work();
     let took = start.elapsed();
     println!("{took:?}");
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
     answer
 }
 
