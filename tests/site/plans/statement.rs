@@ -147,7 +147,10 @@ pub fn in_source() -> Vec<Literal> {
                 folders.push(path);
             } else if name.ends_with(".rs") && !name.ends_with("tests.rs") && name != "model.rs" {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                let tests = ["mod tests {", "pub(super) mod tests {"]
+                    .iter()
+                    .filter_map(|tests| text.find(&format!("#[cfg(test)]\n{tests}")));
+                let text = &text[..tests.min().unwrap_or(text.len())];
                 let name = path.strip_prefix(root).unwrap().display().to_string();
                 found.extend(literals(text).into_iter().filter_map(|(line, text)| {
                     let sql = folded(&text);
