@@ -20,14 +20,14 @@ use seedbank::bittorrent::metainfo;
 use seedbank::categories;
 use seedbank::clock::{Clock, Timestamp};
 use seedbank::db::{Db, Tx};
-use seedbank::ids::{CategoryId, TorrentId, UserId};
+use seedbank::ids::{CategoryId, TagId, TorrentId, UserId};
 use seedbank::on;
 use seedbank::secrets::random_passkey;
 use seedbank::settings::Settings;
 use seedbank::tags;
 use seedbank::torrents::Title;
 use seedbank::torrents::publish::{Draft, Prepared};
-use seedbank::torrents::queries;
+use seedbank::torrents::queries::{self, NewTorrent};
 use sqlx::QueryBuilder;
 use works::{Work, work};
 
@@ -229,10 +229,18 @@ async fn home(db: &Db, torrents: u64, members: u64) -> anyhow::Result<Home> {
 
 async fn store(db: &Db, home: &Home, chunk: &[(Prepared, Work)]) -> anyhow::Result<()> {
     let mut tx = db.write().await?;
-    let mut ids = Vec::new();
+    let mut tags = Vec::with_capacity(chunk.len());
     for (prepared, _) in chunk {
-        let tags = tags::queries::resolve_or_create(&mut tx, &prepared.tags, home.now).await?;
-        ids.push(queries::insert_unstamped(&mut tx, &prepared.new, &tags).await?);
+        tags.push(tags::queries::resolve_or_create(&mut tx, &prepared.tags, home.now).await?);
+    }
+    let rows: Vec<(&NewTorrent, &[TagId])> = chunk
+        .iter()
+        .zip(&tags)
+        .map(|((prepared, _), tags)| (&prepared.new, &tags[..]))
+        .collect();
+    let mut ids = Vec::with_capacity(chunk.len());
+    for some in rows.chunks(queries::AT_ONCE) {
+        ids.extend(queries::insert_unstamped(&mut tx, some).await?);
     }
     let swarms: Vec<_> = ids
         .iter()

@@ -4,9 +4,11 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 
 use actix_web::web::Bytes;
 use anyhow::{Context, bail};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Site;
@@ -44,6 +46,8 @@ pub struct Arguments {
 
 /// Files that are parsed before they are stored together.
 const CHUNK: usize = 64;
+/// Files that are read and parsed at the same time.
+const SIDE_BY_SIDE: usize = 8;
 
 #[derive(Default)]
 struct Tally {
@@ -100,16 +104,18 @@ pub async fn run(site: &Site, arguments: &Arguments) -> anyhow::Result<()> {
     let mut tally = Tally::default();
     for chunk in files.chunks(CHUNK) {
         let mut prepared: Vec<Prepared> = Vec::new();
-        for path in chunk {
-            match read(path) {
-                Ok(bytes) => {
-                    match publish::prepare(&site.intake, site.policy, member.id, bytes, &draft)
-                        .await?
-                    {
-                        Ok(one) => prepared.push(one),
-                        Err(refused) => refuse(&mut report, &mut tally, path, &refused.sentence)?,
-                    }
-                }
+        let looked_at = stream::iter(chunk).map(async |path| {
+            let bytes = match read(path) {
+                Ok(bytes) => bytes,
+                Err(sentence) => return anyhow::Ok((path, Err(sentence))),
+            };
+            let one = publish::prepare(&site.intake, site.policy, member.id, bytes, &draft).await?;
+            Ok((path, one.map_err(|refused| refused.sentence)))
+        });
+        let mut looked_at = pin!(looked_at.buffered(SIDE_BY_SIDE));
+        while let Some((path, one)) = looked_at.try_next().await? {
+            match one {
+                Ok(one) => prepared.push(one),
                 Err(sentence) => refuse(&mut report, &mut tally, path, &sentence)?,
             }
         }

@@ -7,7 +7,7 @@ pub mod queries;
 use std::fmt;
 use std::str::FromStr;
 
-pub use queries::{member, retired, torrent};
+pub use queries::{member, retired, torrent, torrents};
 
 /// What the tracker is told of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! The outbox's SQL: writing what a row now says, choosing what goes next, noting how it went.
 
+use sqlx::QueryBuilder;
+
 use super::{Kind, Lane};
 use crate::clock::Timestamp;
 use crate::db::dialect::lower_hex;
@@ -35,13 +37,27 @@ fn hashes(conn: &Conn) -> [(&'static str, String); 2] {
 
 /// Tells the tracker of a torrent's infohashes as the torrent's row now says: listed, or deleted.
 pub async fn torrent(tx: &mut Tx, id: TorrentId, at: Timestamp) -> Result<(), sqlx::Error> {
+    torrents(tx, &[id], at).await
+}
+
+/// The same of many at once.
+pub async fn torrents(tx: &mut Tx, ids: &[TorrentId], at: Timestamp) -> Result<(), sqlx::Error> {
     for (column, subject) in hashes(tx) {
-        let sql = format!(
-            "{INTO} select {subject}, case when t.state = 'deleted' then 'forbid' else 'allow' end, \
-            case when t.state = 'deleted' then 0 else 1 end, 0, 1, t.id, null, $2, $2, 0, '' \
-            from torrents t, companion c where t.id = $1 and c.listed and {column} is not null {REPLACE}"
-        );
-        exec!(tx, sqlx::AssertSqlSafe(sql.as_str()), id, at)?;
+        on!(tx, |c: B| {
+            let mut query = QueryBuilder::<B>::new(format!(
+                "{INTO} select {subject}, case when t.state = 'deleted' then 'forbid' else 'allow' end, \
+                 case when t.state = 'deleted' then 0 else 1 end, 0, 1, t.id, null, "
+            ));
+            query.push_bind(at).push(", ").push_bind(at).push(format!(
+                ", 0, '' from torrents t, companion c where c.listed and {column} is not null and t.id in ("
+            ));
+            let mut list = query.separated(", ");
+            for id in ids {
+                list.push_bind(*id);
+            }
+            query.push(") ").push(REPLACE);
+            query.build().execute(c).await.map(drop)
+        })?;
     }
     Ok(())
 }

@@ -11,9 +11,9 @@ use super::Title;
 use super::queries::{self, Existing, InsertError, NewTorrent};
 use crate::bittorrent::metainfo::{self, Metainfo, Rule};
 use crate::clock::{Clock, Timestamp};
-use crate::db::Db;
+use crate::db::{Db, Tx};
 use crate::error::{Error, Result};
-use crate::ids::{CategoryId, TorrentId, UserId};
+use crate::ids::{CategoryId, TagId, TorrentId, UserId};
 use crate::settings::PrivateFlag;
 use crate::tags::{self, TagName};
 
@@ -205,29 +205,11 @@ pub async fn store_many(intake: &Intake, prepared: &[Prepared]) -> Result<Vec<Ve
         let mut tx = intake.db.write().await?;
         let mut batch = Vec::new();
         let mut added = Vec::new();
-        for one in prepared.iter().skip(verdicts.len()) {
-            if let Some(existing) = queries::existing(&mut tx, &one.new).await? {
-                batch.push(Verdict::Known(existing));
-            } else {
-                let tag_ids =
-                    tags::queries::resolve_or_create(&mut tx, &one.tags, intake.clock.now())
-                        .await?;
-                match queries::insert_unstamped(&mut tx, &one.new, &tag_ids).await {
-                    Ok(id) => {
-                        added.push(id);
-                        batch.push(one.added(id));
-                    }
-                    Err(InsertError::NoCategory) => {
-                        return Err(Error::Unprocessable("That category is gone.".to_owned()));
-                    }
-                    // Somebody uploads the same at this moment: the whole batch starts again.
-                    Err(InsertError::Known) => return Err(Error::Busy),
-                    Err(InsertError::Database(e)) => return Err(e.into()),
-                }
-            }
-            if started.elapsed() > BATCH_TIME {
-                break;
-            }
+        let mut rest = &prepared[verdicts.len()..];
+        while !rest.is_empty() && started.elapsed() < BATCH_TIME {
+            let (some, others) = rest.split_at(together(rest));
+            rest = others;
+            store_some(intake, &mut tx, some, &mut batch, &mut added).await?;
         }
         // One revision for all of them, taken last: two batches at once would lock each other out otherwise.
         queries::stamp(&mut tx, &added).await?;
@@ -236,6 +218,71 @@ pub async fn store_many(intake: &Intake, prepared: &[Prepared]) -> Result<Vec<Ve
         tokio::task::yield_now().await;
     }
     Ok(verdicts)
+}
+
+/// A statement takes no more bytes than this, or one torrent.
+const STATEMENT_BYTES: usize = 8_000_000;
+
+/// How many of the first share no hash, and fit into one statement.
+fn together(prepared: &[Prepared]) -> usize {
+    let most = prepared.len().min(queries::AT_ONCE);
+    let mut bytes = prepared.first().map_or(0, |one| one.new.bytes());
+    for n in 1..most {
+        let one = &prepared[n].new;
+        bytes += one.bytes();
+        let known = |other: &Prepared| other.new.shares_a_hash_with(one);
+        if bytes > STATEMENT_BYTES || prepared[..n].iter().any(known) {
+            return n;
+        }
+    }
+    most
+}
+
+async fn store_some(
+    intake: &Intake,
+    tx: &mut Tx,
+    some: &[Prepared],
+    verdicts: &mut Vec<Verdict>,
+    added: &mut Vec<TorrentId>,
+) -> Result<()> {
+    let all: Vec<&NewTorrent> = some.iter().map(|one| &one.new).collect();
+    let mut known = queries::existing_among(tx, &all).await?;
+    let fresh: Vec<(usize, &Prepared)> = some
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| !known.contains_key(place))
+        .collect();
+    let mut tags = Vec::with_capacity(fresh.len());
+    for (_, one) in &fresh {
+        let ids = match one.tags.is_empty() {
+            true => Vec::new(),
+            false => tags::queries::resolve_or_create(tx, &one.tags, intake.clock.now()).await?,
+        };
+        tags.push(ids);
+    }
+    let rows: Vec<(&NewTorrent, &[TagId])> = fresh
+        .iter()
+        .zip(&tags)
+        .map(|((_, one), tags)| (&one.new, &tags[..]))
+        .collect();
+    let mut ids = match queries::insert_unstamped(tx, &rows).await {
+        Ok(ids) => ids.into_iter(),
+        Err(InsertError::NoCategory) => {
+            return Err(Error::Unprocessable("That category is gone.".to_owned()));
+        }
+        // Somebody uploads the same at this moment: the whole batch starts again.
+        Err(InsertError::Known) => return Err(Error::Busy),
+        Err(InsertError::Database(e)) => return Err(e.into()),
+    };
+    for (place, one) in some.iter().enumerate() {
+        if let Some(existing) = known.remove(&place) {
+            verdicts.push(Verdict::Known(existing));
+        } else if let Some(id) = ids.next() {
+            added.push(id);
+            verdicts.push(one.added(id));
+        }
+    }
+    Ok(())
 }
 
 fn check_private(policy: PrivateFlag, metainfo: &Metainfo) -> Result<(), Refused> {

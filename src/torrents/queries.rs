@@ -1,5 +1,7 @@
 //! All SQL of torrents but the listing's.
 
+use std::collections::HashMap;
+
 use anyhow::Context;
 use sqlx::QueryBuilder;
 
@@ -74,7 +76,21 @@ impl NewTorrent {
     }
 }
 
+/// How many torrents one statement stores: some twenty parameters each.
+pub const AT_ONCE: usize = 64;
+
 impl NewTorrent {
+    /// Whether both have a hash, and the same.
+    pub fn shares_a_hash_with(&self, other: &Self) -> bool {
+        let same = |a: &Option<Vec<u8>>, b: &Option<Vec<u8>>| a.is_some() && a == b;
+        same(&self.infohash_v1, &other.infohash_v1) || same(&self.infohash_v2, &other.infohash_v2)
+    }
+
+    /// What most of its bytes are.
+    pub fn bytes(&self) -> usize {
+        self.info.len() + self.kept.len() + self.packed_files.len()
+    }
+
     pub fn title(&self) -> &str {
         &self.title
     }
@@ -105,46 +121,89 @@ pub async fn insert(
     new: &NewTorrent,
     tags: &[TagId],
 ) -> Result<TorrentId, InsertError> {
-    let id = insert_unstamped(tx, new, tags).await?;
-    stamp(tx, &[id]).await?;
-    Ok(id)
+    let ids = insert_unstamped(tx, &[(new, tags)]).await?;
+    stamp(tx, &ids).await?;
+    ids.first().copied().ok_or(InsertError::Known)
 }
 
-/// The same without the stamp, which must follow in the same transaction: nobody learns of the torrent before.
+/// The same for many, in as many statements as for one, and without the stamp, which must follow in the same
+/// transaction: nobody learns of the torrents before. At most [`AT_ONCE`], of which no two share a hash.
 pub async fn insert_unstamped(
     tx: &mut Tx,
-    new: &NewTorrent,
-    tags: &[TagId],
-) -> Result<TorrentId, InsertError> {
-    const SQL: &str = "insert into torrents (revision, state, infohash_v1, infohash_v2, name, title, description, \
-        category_id, uploader_id, anonymous, private, size, file_count, piece_length, piece_count, source, created_by, \
-        metainfo_created_at, web_seeds, created_at, updated_at) values (0, 'published', $1, $2, $3, $4, $5, $6, $7, $8, \
-        $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18) returning id";
-    const BLOB: &str = "insert into torrent_blobs (torrent_id, info, kept) values ($1, $2, $3)";
-    const FILES: &str = "insert into torrent_files (torrent_id, packed) values ($1, $2)";
-    let inserted = on!(tx, |c| sqlx::query_scalar(SQL)
-        .bind(new.infohash_v1.as_deref())
-        .bind(new.infohash_v2.as_deref())
-        .bind(&new.name)
-        .bind(&new.title)
-        .bind(&new.description)
-        .bind(new.category_id)
-        .bind(new.uploader_id)
-        .bind(new.anonymous)
-        .bind(new.private)
-        .bind(new.size)
-        .bind(new.file_count)
-        .bind(new.piece_length)
-        .bind(new.piece_count)
-        .bind(new.source.as_deref())
-        .bind(new.created_by.as_deref())
-        .bind(new.metainfo_created_at)
-        .bind(&new.web_seeds)
-        .bind(new.at)
-        .fetch_one(c)
-        .await);
-    let id: TorrentId = match inserted {
-        Ok(id) => id,
+    all: &[(&NewTorrent, &[TagId])],
+) -> Result<Vec<TorrentId>, InsertError> {
+    let Some((first, _)) = all.first() else {
+        return Ok(Vec::new());
+    };
+    let ids = insert_rows(tx, all).await?;
+    on!(tx, |c: B| {
+        let mut query =
+            QueryBuilder::<B>::new("insert into torrent_blobs (torrent_id, info, kept) ");
+        query.push_values(ids.iter().zip(all), |mut row, (id, (new, _))| {
+            row.push_bind(*id)
+                .push_bind(&new.info[..])
+                .push_bind(&new.kept[..]);
+        });
+        query.build().execute(c).await.map(drop)
+    })?;
+    on!(tx, |c: B| {
+        let mut query = QueryBuilder::<B>::new("insert into torrent_files (torrent_id, packed) ");
+        query.push_values(ids.iter().zip(all), |mut row, (id, (new, _))| {
+            row.push_bind(*id).push_bind(&new.packed_files[..]);
+        });
+        query.build().execute(c).await.map(drop)
+    })?;
+    let tags: Vec<(TorrentId, TagId)> = ids
+        .iter()
+        .zip(all)
+        .flat_map(|(id, (_, tags))| tags.iter().map(|tag| (*id, *tag)))
+        .collect();
+    add_tags(tx, &tags).await?;
+    outbox::torrents(tx, &ids, first.at).await?;
+    Ok(ids)
+}
+
+/// In the order of what was given.
+async fn insert_rows(
+    tx: &mut Tx,
+    all: &[(&NewTorrent, &[TagId])],
+) -> Result<Vec<TorrentId>, InsertError> {
+    type Row = (TorrentId, Option<Vec<u8>>, Option<Vec<u8>>);
+    type Hashes<'r> = (Option<&'r [u8]>, Option<&'r [u8]>);
+    let inserted: Result<Vec<Row>, sqlx::Error> = on!(tx, |c: B| {
+        let mut query = QueryBuilder::<B>::new(
+            "insert into torrents (revision, state, infohash_v1, infohash_v2, name, title, description, category_id, \
+             uploader_id, anonymous, private, size, file_count, piece_length, piece_count, source, created_by, \
+             metainfo_created_at, web_seeds, created_at, updated_at) ",
+        );
+        query.push_values(all, |mut row, (new, _)| {
+            row.push("0")
+                .push("'published'")
+                .push_bind(new.infohash_v1.as_deref())
+                .push_bind(new.infohash_v2.as_deref())
+                .push_bind(&new.name[..])
+                .push_bind(&new.title[..])
+                .push_bind(&new.description[..])
+                .push_bind(new.category_id)
+                .push_bind(new.uploader_id)
+                .push_bind(new.anonymous)
+                .push_bind(new.private)
+                .push_bind(new.size)
+                .push_bind(new.file_count)
+                .push_bind(new.piece_length)
+                .push_bind(new.piece_count)
+                .push_bind(new.source.as_deref())
+                .push_bind(new.created_by.as_deref())
+                .push_bind(new.metainfo_created_at)
+                .push_bind(&new.web_seeds[..])
+                .push_bind(new.at)
+                .push_bind(new.at);
+        });
+        query.push(" returning id, infohash_v1, infohash_v2");
+        query.build_query_as().fetch_all(c).await
+    });
+    let rows = match inserted {
+        Ok(rows) => rows,
         Err(e)
             if violates_unique(&e, "torrents", "infohash_v1")
                 || violates_unique(&e, "torrents", "infohash_v2") =>
@@ -159,18 +218,32 @@ pub async fn insert_unstamped(
         }
         Err(e) => return Err(e.into()),
     };
-    exec!(tx, BLOB, id, &new.info, &new.kept)?;
-    exec!(tx, FILES, id, &new.packed_files)?;
-    add_tags(tx, id, tags).await?;
-    outbox::torrent(tx, id, new.at).await?;
-    Ok(id)
+    // In which order they come back is not promised.
+    let of: HashMap<Hashes<'_>, TorrentId> = rows
+        .iter()
+        .map(|(id, v1, v2)| ((v1.as_deref(), v2.as_deref()), *id))
+        .collect();
+    all.iter()
+        .map(|(new, _)| of.get(&(new.infohash_v1.as_deref(), new.infohash_v2.as_deref())))
+        .map(|id| {
+            id.copied()
+                .ok_or(InsertError::Database(sqlx::Error::RowNotFound))
+        })
+        .collect()
 }
 
-async fn add_tags(tx: &mut Tx, id: TorrentId, tags: &[TagId]) -> Result<(), sqlx::Error> {
-    const SQL: &str =
-        "insert into torrent_tags (torrent_id, tag_id) values ($1, $2) on conflict do nothing";
-    for tag in tags {
-        exec!(tx, SQL, id, *tag)?;
+async fn add_tags(tx: &mut Tx, tags: &[(TorrentId, TagId)]) -> Result<(), sqlx::Error> {
+    // Each takes two parameters, of which a statement has some ten thousand at least.
+    for some in tags.chunks(4_000) {
+        on!(tx, |c: B| {
+            let mut query =
+                QueryBuilder::<B>::new("insert into torrent_tags (torrent_id, tag_id) ");
+            query.push_values(some, |mut row, (torrent, tag)| {
+                row.push_bind(*torrent).push_bind(*tag);
+            });
+            query.push(" on conflict do nothing");
+            query.build().execute(c).await.map(drop)
+        })?;
     }
     Ok(())
 }
@@ -201,17 +274,52 @@ pub struct Existing {
     pub title: String,
 }
 
+/// Those of new torrents of which a hash is in the catalogue, by their places.
+pub async fn existing_among(
+    conn: &mut Conn,
+    all: &[&NewTorrent],
+) -> Result<HashMap<usize, Existing>, sqlx::Error> {
+    type Row = (TorrentId, String, Option<Vec<u8>>, Option<Vec<u8>>);
+    let mut rows: Vec<Row> = Vec::new();
+    for column in ["infohash_v1", "infohash_v2"] {
+        let hashes: Vec<&[u8]> = all
+            .iter()
+            .filter_map(|new| match column {
+                "infohash_v1" => new.infohash_v1.as_deref(),
+                _ => new.infohash_v2.as_deref(),
+            })
+            .collect();
+        if hashes.is_empty() {
+            continue;
+        }
+        let found: Vec<Row> = on!(conn, |c: B| {
+            let mut query = QueryBuilder::<B>::new(
+                "select id, title, infohash_v1, infohash_v2 from torrents where state <> 'deleted' and ",
+            );
+            query.push(column).push(" in (");
+            let mut list = query.separated(", ");
+            for hash in hashes {
+                list.push_bind(hash);
+            }
+            query.push(")");
+            query.build_query_as().fetch_all(c).await
+        })?;
+        rows.extend(found);
+    }
+    let same = |a: &Option<Vec<u8>>, b: &Option<Vec<u8>>| a.is_some() && a == b;
+    let places = all.iter().enumerate().filter_map(|(place, new)| {
+        let (id, title, ..) = rows
+            .iter()
+            .find(|(_, _, v1, v2)| same(v1, &new.infohash_v1) || same(v2, &new.infohash_v2))?;
+        let (id, title) = (*id, title.clone());
+        Some((place, Existing { id, title }))
+    });
+    Ok(places.collect())
+}
+
 /// Whether one of a new torrent's hashes is in the catalogue.
 pub async fn existing(conn: &mut Conn, new: &NewTorrent) -> Result<Option<Existing>, sqlx::Error> {
-    if let Some(v1) = new.infohash_v1.as_deref().and_then(InfohashV1::from_slice)
-        && let Some(found) = by_infohash(conn, Infohash::V1(v1)).await?
-    {
-        return Ok(Some(found));
-    }
-    match new.infohash_v2.as_deref().and_then(InfohashV2::from_slice) {
-        Some(v2) => by_infohash(conn, Infohash::V2(v2)).await,
-        None => Ok(None),
-    }
+    Ok(existing_among(conn, &[new]).await?.remove(&0))
 }
 
 /// The published torrent of a hash.
@@ -389,7 +497,8 @@ pub async fn update(tx: &mut Tx, id: TorrentId, change: &Change<'_>) -> Result<b
         Err(e) => return Err(e.into()),
     }
     exec!(tx, CLEAR, id)?;
-    add_tags(tx, id, change.tags).await?;
+    let tags: Vec<(TorrentId, TagId)> = change.tags.iter().map(|tag| (id, *tag)).collect();
+    add_tags(tx, &tags).await?;
     stamp(tx, &[id]).await?;
     Ok(true)
 }
