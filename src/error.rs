@@ -66,11 +66,17 @@ impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::PoolTimedOut => Self::Busy,
-            // Deadlock, serialisation failure; SQLite's writer held by another process. The next try goes through.
+            // The connection broke, as all do when Postgres restarts: the next try takes another.
+            sqlx::Error::Io(e) => {
+                tracing::warn!("a connection to the database broke: {e}");
+                Self::Busy
+            }
+            // Deadlock, serialisation failure; SQLite's writer held by another process; Postgres shutting down or
+            // starting. The next try goes through.
             sqlx::Error::Database(e)
                 if matches!(
                     e.code().as_deref(),
-                    Some("40P01" | "40001" | "5" | "261" | "517")
+                    Some("40P01" | "40001" | "5" | "261" | "517" | "57P01" | "57P02" | "57P03")
                 ) =>
             {
                 Self::Busy

@@ -20,8 +20,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{
-    ConnectOptions, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool,
-    Transaction,
+    ConnectOptions, Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
+    SqlitePool, Transaction,
 };
 use tokio::sync::watch;
 
@@ -32,6 +32,9 @@ pub use mark::Mark;
 /// Longest wait for a connection: past it the answer is 503, not a queue that grows.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 const SLOW_STATEMENT: Duration = Duration::from_millis(500);
+/// A connection to Postgres that answered this recently is not asked whether it is still there: the question takes as
+/// long as a small query.
+const TRUSTED: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct Db {
@@ -369,6 +372,15 @@ async fn open_postgres(url: &str, connections: u32) -> anyhow::Result<Pools> {
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|c, used| {
+            Box::pin(async move {
+                if used.idle_for > TRUSTED {
+                    c.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_with(options)
         .await
         .context("connecting to Postgres")?;

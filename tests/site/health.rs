@@ -7,6 +7,8 @@ use seedbank::config::Listen;
 use seedbank::exec;
 use seedbank::routes::ROUTES;
 
+use crate::harness;
+use crate::harness::database::Backend;
 use crate::harness::torrents::{publish, small};
 
 both! {
@@ -74,4 +76,30 @@ both! {
         let request = guest.request(Method::HEAD, "/logout");
         guest.send(request).await.expect(404);
     }
+}
+
+/// A connection that has just answered is not asked whether it is still there before it is used again.
+#[test]
+fn a_postgres_that_hangs_up_makes_no_error_of_ours() {
+    const HANG_UP: &str = "select pg_terminate_backend(pid) from pg_stat_activity \
+        where datname = current_database() and pid <> pg_backend_pid()";
+    harness::run(Backend::Postgres, |site| async move {
+        site.set_up().await;
+        let mut ann = site.member("ann", Role::Member).await;
+        for _ in 0..5 {
+            ann.get("/torrents").await.expect(200);
+            let mut tx = site.app.db.write().await.unwrap();
+            assert!(exec!(tx, HANG_UP).unwrap() > 0, "nobody was hung up on");
+            tx.commit().await.unwrap();
+            let mut tries = 0;
+            loop {
+                match ann.get("/torrents").await.status {
+                    200 => break,
+                    503 => tries += 1,
+                    other => panic!("{other}"),
+                }
+                assert!(tries < 50, "no connection is taken anew");
+            }
+        }
+    });
 }
