@@ -3,7 +3,7 @@
 
 use tantivy::index::InvertedIndexReader;
 use tantivy::postings::TermInfo;
-use tantivy::query::{EnableScoring, PhrasePrefixQuery, PhraseQuery, Query, Scorer};
+use tantivy::query::{EnableScoring, PhrasePrefixQuery, Query, Scorer};
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{
     COLLECT_BLOCK_BUFFER_LEN, DocSet, Searcher, SeekDangerResult, SegmentReader, TERMINATED,
@@ -13,10 +13,12 @@ use tantivy::{
 use super::Tree;
 use super::bits::Bits;
 use super::fold;
+use super::ids::Ids;
 use super::index::{Fields, TextField, column, kind_number, unsigned};
 use super::language::values::Range;
 use super::numbers;
 use super::query::{Question, title_keys};
+use super::rows;
 use super::rule::{Check, Rule};
 use super::walk;
 use super::words::Term;
@@ -90,6 +92,7 @@ const LEVELS: usize = PLACES + 1;
 pub struct View<'s> {
     pub searcher: &'s Searcher,
     pub fields: &'s Fields,
+    pub ids: &'s Ids,
     pub tree: &'s Tree,
     pub numbers: numbers::Reader<'s>,
 }
@@ -309,10 +312,25 @@ impl Evaluator<'_> {
         if let [part] = parts {
             return self.add_term(bits, &IndexTerm::from_field_text(field, part), Some(among));
         }
-        if parts.is_empty() {
-            return Ok(());
+        let index = self.segment.inverted_index(field)?;
+        let mut row = Vec::with_capacity(parts.len());
+        for term in terms(field, parts) {
+            let Some(part) = index.get_term_info(&term)? else {
+                return Ok(());
+            };
+            row.push(part);
         }
-        self.add_scored(bits, &PhraseQuery::new(terms(field, parts)), among)
+        let mut rarest: Vec<&TermInfo> = row.iter().collect();
+        rarest.sort_unstable_by_key(|part| part.doc_freq);
+        // Where a row stands in one place, it need not be looked for in the next.
+        let mut left = among.bits.clone();
+        left.remove(bits);
+        for part in rarest {
+            let mut listed = Bits::none(self.segment.max_doc());
+            add_list(&mut listed, &index, part, Some(Among::of(&left)))?;
+            left.keep(&listed);
+        }
+        Ok(rows::add(bits, &index, &row, &left)?)
     }
 
     fn add_row_prefix(
@@ -407,7 +425,7 @@ impl Evaluator<'_> {
     }
 
     fn check(&self, bits: &mut Bits, check: Check) -> tantivy::Result<()> {
-        let ids = walk::full(self.segment.fast_fields().u64(column::ID)?);
+        let ids = self.view.ids.of(self.view.searcher, self.segment)?;
         bits.retain(|doc| check.holds(self.view.numbers.get(ids.get_val(doc))));
         Ok(())
     }

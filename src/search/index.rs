@@ -17,6 +17,7 @@ use tantivy::{FutureResult, Index, IndexReader, IndexWriter, ReloadPolicy, Tanti
 use super::filter::Kind;
 use super::fold;
 use super::follow::{Entry, Stamp};
+use super::ids::Ids;
 use super::tokens::{GramTokens, JoinedTokens, PartTokens};
 use crate::db::migrate;
 
@@ -249,6 +250,7 @@ pub struct Opened {
     pub index: Index,
     pub reader: IndexReader,
     pub fields: Fields,
+    pub ids: Ids,
     /// Tells this opening from others of the process: what is remembered about one is wrong for the next.
     pub serial: u64,
     /// `None`: an index without a commit of ours.
@@ -311,6 +313,7 @@ impl Opened {
             index,
             reader,
             fields,
+            ids: Ids::default(),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             position,
         })
@@ -473,10 +476,13 @@ mod tests {
     #[test]
     fn a_whole_index_becomes_one_segment_and_is_written_on() {
         let opened = Opened::empty().unwrap();
-        let mut writer = Writer::open_wide(&opened, 75_000_000).unwrap();
+        // Memory for one thread: a segment a commit.
+        let mut writer = Writer::open_wide(&opened, LEAST_BYTES).unwrap();
         let position = Position::start(b"x");
-        for id in 1..=4 {
+        // Two in each: a segment that loses its last goes at once, and a merge that counted on it is given up.
+        for id in [1, 3, 5, 7] {
             writer.add(&entry(id, "Title")).unwrap();
+            writer.add(&entry(id + 1, "Title")).unwrap();
             writer.commit(&position).unwrap();
         }
         assert_eq!(opened.index.searchable_segment_ids().unwrap().len(), 4);
@@ -489,7 +495,7 @@ mod tests {
         opened.reader.reload().unwrap();
         let searcher = opened.reader.searcher();
         assert_eq!(searcher.segment_readers().len(), 2);
-        assert_eq!(searcher.num_docs(), 4);
+        assert_eq!(searcher.num_docs(), 8);
         let renamed = Term::from_field_text(opened.fields.title.parts, "renamed");
         assert_eq!(searcher.doc_freq(&renamed).unwrap(), 1);
     }

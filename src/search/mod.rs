@@ -11,6 +11,7 @@ mod evaluate;
 mod filter;
 pub mod fold;
 mod follow;
+mod ids;
 mod index;
 pub mod language;
 mod names;
@@ -21,6 +22,7 @@ pub mod queries;
 mod query;
 pub mod rebuild;
 mod remembered;
+mod rows;
 pub mod rule;
 mod spelling;
 mod tokens;
@@ -165,15 +167,20 @@ impl Search {
         page::known_page(self, who, filter, sort, cursor, limit)
     }
 
-    /// Where to go on behind the first `places` of a listing, at most some thousand; `None` if there are not that many.
-    pub fn cursor_behind(
+    /// The page behind the first `places` of a listing, at most some thousand; `None` if there are no more than these.
+    pub fn page_behind(
         &self,
         who: Who,
         filter: &Filter,
         sort: Sort,
         places: usize,
-    ) -> anyhow::Result<Option<Cursor>> {
-        page::cursor_behind(self, who, filter, sort, places)
+        limit: usize,
+    ) -> anyhow::Result<Option<Found>> {
+        let found = page::page_behind(self, who, filter, sort, places, limit);
+        if found.is_err() {
+            self.suspect.store(true, Ordering::Relaxed);
+        }
+        found
     }
 
     /// How many match: for questions that nobody asks twice, such as what is new to one member.

@@ -77,14 +77,15 @@ fn found(sort: Sort, page: &Page, facets: Facets, notices: Vec<Notice>) -> Found
     }
 }
 
-/// The cursor that leads behind the first `places` of a listing; `None` if there are not that many.
-pub fn cursor_behind(
+/// The page behind the first `places` of a listing; `None` if there are no more than these.
+pub fn page_behind(
     search: &Search,
     who: Who,
     filter: &Filter,
     sort: Sort,
     places: usize,
-) -> anyhow::Result<Option<Cursor>> {
+    limit: usize,
+) -> anyhow::Result<Option<Found>> {
     let question = Question::new(filter, who);
     let sort = fitting(sort, &question);
     let asked = Asked {
@@ -92,11 +93,15 @@ pub fn cursor_behind(
         now: &Now::of(search),
         question,
         sort,
-        limit: places,
+        limit: places + limit.clamp(1, MAX_LIMIT),
     };
-    let (page, _) = asked.answer(None)?;
-    let last = page.places.get(places.wrapping_sub(1));
-    Ok(last.map(|place| Cursor::at(sort, Direction::After, place)))
+    let (mut page, facets) = asked.answer(None)?;
+    if page.places.len() <= places {
+        return Ok(None);
+    }
+    page.places.drain(..places);
+    page.position = places as u64;
+    Ok(Some(found(sort, &page, facets, Vec::new())))
 }
 
 /// How many `who` may find; nothing of it is remembered.
@@ -322,6 +327,7 @@ impl<'s> Asked<'s> {
         let view = View {
             searcher: &self.now.searcher,
             fields: &self.now.opened.fields,
+            ids: &self.now.opened.ids,
             tree: &self.now.tree,
             numbers: self.search.numbers.reader(),
         };

@@ -73,7 +73,7 @@ pub fn walk(
             tally.add_to(&mut walked);
         }
         if let Some(best) = best {
-            let mut ranking = Ranking::open(segment, best, &view.numbers)?;
+            let mut ranking = Ranking::open(view, segment, best)?;
             if by_relevance {
                 ranking.take_levels(&matched.levels);
             } else {
@@ -130,12 +130,9 @@ enum Keys<'s> {
 }
 
 impl<'s> Ranking<'s> {
-    fn open(
-        segment: &SegmentReader,
-        best: &Best<'_>,
-        numbers: &'s Reader<'s>,
-    ) -> tantivy::Result<Self> {
+    fn open(view: &'s View<'s>, segment: &SegmentReader, best: &Best<'_>) -> tantivy::Result<Self> {
         let columns = segment.fast_fields();
+        let numbers = &view.numbers;
         let keys = match best.sort.key {
             SortKey::Date => Keys::Number(full(columns.u64(column::CREATED_AT)?)),
             SortKey::Size => Keys::Number(full(columns.u64(column::SIZE)?)),
@@ -154,7 +151,7 @@ impl<'s> Ranking<'s> {
         };
         let mut ranking = Self {
             keys,
-            ids: full(columns.u64(column::ID)?),
+            ids: view.ids.of(view.searcher, segment)?,
             sort: best.sort,
             mask: 0,
             top: Top::new(best.limit),

@@ -209,9 +209,8 @@ async fn member(reading: &mut Reading<'_>, asked: &Asked) -> Result<Option<Link>
     }))
 }
 
-/// The page, and where there is none, why. What was asked comes back with the cursor of the page that was asked for by
-/// its number.
-async fn search(viewer: &Viewer, mut asked: Asked) -> Result<(Asked, Found, Option<Nothing>)> {
+/// The page, and where there is none, why.
+async fn search(viewer: &Viewer, asked: Asked) -> Result<(Asked, Found, Option<Nothing>)> {
     let who = viewer
         .user()
         .map_or(Who::Guest, |user| Who::of(user.id, user.role));
@@ -225,11 +224,15 @@ async fn search(viewer: &Viewer, mut asked: Asked) -> Result<(Asked, Found, Opti
     }
     let answer = web::block(move || -> anyhow::Result<_> {
         let (filter, sort) = (asked.filter(now), asked.sort);
-        if let Some(page) = asked.page.filter(|page| *page > 1) {
-            let before = (page - 1) * ROWS;
-            asked.cursor = search.cursor_behind(who, &filter, sort, before)?;
-        }
-        let found = search.page(who, &filter, sort, asked.cursor.as_ref(), ROWS)?;
+        let numbered = match asked.page {
+            Some(page @ 2..) => search.page_behind(who, &filter, sort, (page - 1) * ROWS, ROWS)?,
+            _ => None,
+        };
+        let found = match numbered {
+            Some(found) => found,
+            // Also where a number is beyond the last page.
+            None => search.page(who, &filter, sort, asked.cursor.as_ref(), ROWS)?,
+        };
         let nothing = match found.total == 0 && !asked.is_everything() {
             true => Some(nothing::explain(&search, who, &asked, now)?),
             false => None,

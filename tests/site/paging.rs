@@ -53,6 +53,9 @@ both! {
         let last = ann.get("/torrents?p=8").await.expect(200);
         assert_eq!((numbers(&last).as_str(), here(&last)), ("1 … 7 8", vec!["8".to_owned()]));
         assert_eq!(last.count("nav.pager [rel=next]"), 0);
+        // A number beyond the last leads to the first.
+        let beyond = ann.get("/torrents?p=9").await.expect(200);
+        assert_eq!((titles_shown(&beyond), here(&beyond)), (titles_shown(&ann.get("/torrents").await.expect(200)), vec!["1".to_owned()]));
 
         // Others come before it: the way on still begins where it did, now between two pages.
         let next = href(&ann.get("/torrents").await.expect(200), "[rel=next]");
