@@ -72,14 +72,27 @@ stop_site() {
 
 anonymous_mb() { awk '/^RssAnon/ { print int($2 / 1024) }' "/proc/$1/status"; }
 
-# Prints how long it took and the memory at its end.
+# Prints how long it took and the memory at its end, and waits until the segments are one.
 build_index() {
     rm -rf "$data/search"
     start_site
+    sample_memory "$site_pid" &
+    sampler_pid=$!
     local begun=$EPOCHREALTIME
     until grep -q 'search index: complete\|every torrent can be found' "$data/log" || indexed; do sleep 0.2; done
     awk -v a="$begun" -v b="$EPOCHREALTIME" -v mb="$(anonymous_mb "$site_pid")" -v n="$size" -v load="$(cut -d' ' -f1 /proc/loadavg)" \
         'BEGIN { printf "index of %d built while serving: %.1f s, anonymous memory then %d MB, load %s\n", n, b - a, mb, load }'
+    begun=$EPOCHREALTIME
+    # A small one has a single segment from the start, and nothing is said.
+    until grep -q 'search index: one segment' "$data/log" || [ "$(find "$data/search" -name '*.store' | wc -l)" = 1 ]; do sleep 0.2; done
+    awk -v a="$begun" -v b="$EPOCHREALTIME" 'BEGIN { printf "one segment, made in the background: %.1f s later\n", b - a }'
+    end_sampling
+    echo "anonymous memory until then: at most $(cat "$data/peak") MB"
+}
+
+end_sampling() {
+    kill "$sampler_pid" && wait "$sampler_pid" 2>/dev/null || true
+    sampler_pid=
 }
 
 # Small indexes are there before anybody says so.
@@ -109,8 +122,7 @@ measure_pages() {
     sample_memory "$site_pid" &
     sampler_pid=$!
     COOKIE=$cookie TORRENTS=$size benches/pages.sh "$base" "$pages" || verdict=1
-    kill "$sampler_pid" && wait "$sampler_pid" 2>/dev/null || true
-    sampler_pid=
+    end_sampling
     echo "anonymous memory under that load: at most $(cat "$data/peak") MB"
 }
 

@@ -2,7 +2,7 @@
 //! index; sorting reads them here. Loaded at start, written by the tracker, refreshed from what other nodes store.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -39,8 +39,15 @@ impl Swarm {
     }
 }
 
-/// Two words a torrent: seeders and leechers; completed and the time (0: unknown).
-type Chunk = [[AtomicU64; 2]; CHUNK];
+/// The numbers of torrents side by side, one kind behind the other: who sorts by one kind reads no other. Each is kept
+/// raised by one, 0 is unknown.
+struct Chunk {
+    seeders: [AtomicU32; CHUNK],
+    leechers: [AtomicU32; CHUNK],
+    completed: [AtomicU32; CHUNK],
+    /// Seconds, until 2106.
+    updated_at: [AtomicU32; CHUNK],
+}
 
 #[derive(Default)]
 pub struct Numbers {
@@ -61,17 +68,13 @@ impl Numbers {
         let Some(index) = usize::try_from(id.0).ok().filter(|id| *id < MAX_ID) else {
             return;
         };
-        // 1 at least, because 0 says unknown; seconds fit until 2106.
-        let at = u32::try_from(swarm.updated_at.0.max(1)).unwrap_or(u32::MAX);
-        let chunk = self.chunk(index / CHUNK);
-        let [first, second] = &chunk[index % CHUNK];
-        // Two words, not one step: a reader in between sees numbers a moment apart.
-        let taken = second.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
-            let completed = high(old).max(swarm.completed);
-            Some(pack(completed, low(old).max(at))).filter(|new| low(old) <= at || *new != old)
-        });
-        if taken.is_ok_and(|old| low(old) <= at) {
-            first.store(pack(swarm.seeders, swarm.leechers), Ordering::Relaxed);
+        let at = raised(u32::try_from(swarm.updated_at.0.max(0)).unwrap_or(u32::MAX));
+        let (chunk, place) = (self.chunk(index / CHUNK), index % CHUNK);
+        // Not one step: a reader in between sees numbers a moment apart.
+        chunk.completed[place].fetch_max(raised(swarm.completed), Ordering::Relaxed);
+        if chunk.updated_at[place].fetch_max(at, Ordering::Relaxed) <= at {
+            chunk.seeders[place].store(raised(swarm.seeders), Ordering::Relaxed);
+            chunk.leechers[place].store(raised(swarm.leechers), Ordering::Relaxed);
         }
     }
 
@@ -89,8 +92,38 @@ impl Numbers {
             chunks.resize(n + 1, None);
         }
         chunks[n]
-            .get_or_insert_with(|| Arc::new([const { [const { AtomicU64::new(0) }; 2] }; CHUNK]))
+            .get_or_insert_with(|| Arc::new(Chunk::unknown()))
             .clone()
+    }
+}
+
+impl Chunk {
+    const fn unknown() -> Self {
+        Self {
+            seeders: [const { AtomicU32::new(0) }; CHUNK],
+            leechers: [const { AtomicU32::new(0) }; CHUNK],
+            completed: [const { AtomicU32::new(0) }; CHUNK],
+            updated_at: [const { AtomicU32::new(0) }; CHUNK],
+        }
+    }
+
+    /// Those of one torrent.
+    fn at(&self, place: usize) -> Option<Swarm> {
+        let number = |all: &[AtomicU32; CHUNK]| lowered(all[place].load(Ordering::Relaxed));
+        Some(Swarm {
+            seeders: number(&self.seeders)?,
+            leechers: number(&self.leechers)?,
+            completed: number(&self.completed)?,
+            updated_at: Timestamp(i64::from(number(&self.updated_at)?)),
+        })
+    }
+
+    fn all(&self, which: Which) -> &[AtomicU32; CHUNK] {
+        match which {
+            Which::Seeders => &self.seeders,
+            Which::Leechers => &self.leechers,
+            Which::Completed => &self.completed,
+        }
     }
 }
 
@@ -105,65 +138,33 @@ pub(super) enum Which {
 impl Reader<'_> {
     /// Tells `take` one number of each torrent, in the order of their ids here; `None` is unknown. Ids that lie close
     /// together are quick.
-    pub fn each(&self, which: Which, ids: &[u64], take: impl FnMut(usize, Option<u32>)) {
-        // Chosen once for all of them.
-        match which {
-            Which::Seeders => self.each_by(|first, _| high(first), ids, take),
-            Which::Leechers => self.each_by(|first, _| low(first), ids, take),
-            Which::Completed => self.each_by(|_, second| high(second), ids, take),
-        }
-    }
-
-    fn each_by(
-        &self,
-        number: impl Fn(u64, u64) -> u32,
-        ids: &[u64],
-        mut take: impl FnMut(usize, Option<u32>),
-    ) {
-        let number = |[first, second]: &[AtomicU64; 2]| {
-            let first = first.load(Ordering::Relaxed);
-            let second = second.load(Ordering::Relaxed);
-            (low(second) != 0).then(|| number(first, second))
-        };
+    pub fn each(&self, which: Which, ids: &[u64], mut take: impl FnMut(usize, Option<u32>)) {
         let mut at = usize::MAX;
-        let mut chunk: Option<&Chunk> = None;
+        let mut numbers: Option<&[AtomicU32; CHUNK]> = None;
         for (n, id) in ids.iter().enumerate() {
             let index = usize::try_from(*id).unwrap_or(usize::MAX);
             if index / CHUNK != at {
                 at = index / CHUNK;
-                chunk = self.0.get(at).and_then(Option::as_deref);
+                let chunk = self.0.get(at).and_then(Option::as_deref);
+                numbers = chunk.map(|chunk| chunk.all(which));
             }
-            take(n, chunk.and_then(|chunk| number(&chunk[index % CHUNK])));
+            let number = numbers.map_or(0, |all| all[index % CHUNK].load(Ordering::Relaxed));
+            take(n, lowered(number));
         }
     }
 
     pub fn get(&self, id: u64) -> Option<Swarm> {
         let index = usize::try_from(id).ok()?;
-        let chunk = self.0.get(index / CHUNK)?.as_ref()?;
-        let [first, second] = &chunk[index % CHUNK];
-        let (first, second) = (
-            first.load(Ordering::Relaxed),
-            second.load(Ordering::Relaxed),
-        );
-        (low(second) != 0).then(|| Swarm {
-            seeders: high(first),
-            leechers: low(first),
-            completed: high(second),
-            updated_at: Timestamp(i64::from(low(second))),
-        })
+        self.0.get(index / CHUNK)?.as_ref()?.at(index % CHUNK)
     }
 }
 
-fn pack(high: u32, low: u32) -> u64 {
-    u64::from(high) << 32 | u64::from(low)
+fn raised(number: u32) -> u32 {
+    number.saturating_add(1)
 }
 
-fn high(word: u64) -> u32 {
-    (word >> 32) as u32
-}
-
-fn low(word: u64) -> u32 {
-    word as u32
+fn lowered(kept: u32) -> Option<u32> {
+    kept.checked_sub(1)
 }
 
 /// Where reading the `swarms` table stands.
