@@ -36,7 +36,11 @@ fn main() -> anyhow::Result<()> {
     // `cargo bench` adds an argument of its own.
     let address = std::env::args().skip(1).find(|a| a != "--bench");
     let listener = TcpListener::bind(address.context("usage: listing ADDRESS")?)?;
-    actix_web::rt::System::new().block_on(async {
+    // As the program has it: its threads wait for the database.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    actix_web::rt::System::with_tokio_rt(move || runtime).block_on(async {
         let app = web::Data::new(App::build(Config::load(None)?, Clock::system()).await?);
         let (stop, stopped) = watch::channel(false);
         let jobs = jobs::start(&app, &stopped);
@@ -54,8 +58,8 @@ fn main() -> anyhow::Result<()> {
             )
         })
         .listen(listener)?
-        .run()
-        .await;
+        .run();
+        let served = tokio::spawn(served).await?;
         stop.send(true)?;
         for job in jobs {
             job.await?;
